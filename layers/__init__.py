@@ -1,0 +1,1 @@
+"""What the city map is: layer definitions, the versioned store, its queries and access."""

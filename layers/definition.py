@@ -1,0 +1,297 @@
+"""What a layer is: the pydantic models of ``layers/definitions/NAME.yaml``.
+
+A department's layer is one such file and no code: the table, validation, code lists, tiles,
+feature schema, style, access and documentation all come from it.
+"""
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+
+#: Column names that the store itself uses; a field cannot have one of them.
+RESERVED_NAMES = frozenset(
+    {
+        "feature_id",
+        "version",
+        "valid_from",
+        "valid_to",
+        "recorded_from",
+        "recorded_to",
+        "load_id",
+        "source_row",
+        "geom",
+        "tile_geom",
+        "id",
+        "geometry",
+    }
+)
+
+
+class _Strict(BaseModel):
+    """A model that refuses unknown keys and is never changed after it was checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Bilingual(_Strict):
+    """A text that people see, in Chinese and English."""
+
+    zh: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+
+class Theme(StrEnum):
+    """The themes of the city map; the first six are those of the city's plan."""
+
+    LAND = "land"
+    MINERAL = "mineral"
+    HAZARD = "hazard"
+    PIPELINE = "pipeline"
+    BUILDING = "building"
+    IMAGERY = "imagery"
+    COMPONENT = "component"
+    TOURISM = "tourism"
+    FRAMEWORK = "framework"
+
+
+class GeometryType(StrEnum):
+    """Geometry types of ISO 19125 that a layer can hold; single parts load into multi layers."""
+
+    POINT = "point"
+    MULTIPOINT = "multipoint"
+    LINESTRING = "linestring"
+    MULTILINESTRING = "multilinestring"
+    POLYGON = "polygon"
+    MULTIPOLYGON = "multipolygon"
+
+
+class GeometryDefinition(_Strict):
+    """The geometry of a layer's features, kept in EPSG:4490 (and height 1985 where ``z``)."""
+
+    type: GeometryType
+    z: bool = False
+    #: The features tile the plane: no gap, no overlap inside the surveyed area.
+    coverage: bool = False
+
+    @property
+    def dimension(self) -> int:
+        """0 for points, 1 for lines, 2 for areas."""
+        if "point" in self.type:
+            return 0
+        return 1 if "line" in self.type else 2
+
+
+class FieldType(StrEnum):
+    """The type of a field's values."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+
+
+class FieldDefinition(_Strict):
+    """One attribute of a layer."""
+
+    name: Identifier
+    title: Bilingual
+    type: FieldType = FieldType.TEXT
+    length: int | None = Field(default=None, ge=1, le=10_000)
+    required: bool = False
+    #: Unit of measure, as UCUM or the usual symbol: m, m2, mm, kV.
+    unit: str | None = None
+    #: The code list (``layers/codes/SCHEME.csv``) the values must be in.
+    codes: Identifier | None = None
+    #: A regular expression that the whole text must match.
+    pattern: str | None = None
+    min: float | None = None
+    max: float | None = None
+    #: Other names under which surveys deliver this field; case does not matter.
+    aliases: tuple[str, ...] = ()
+    description: Bilingual | None = None
+    #: Only viewers with one of these roles see the field; empty means everyone.
+    requires_role: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _constraints_fit_type(self) -> Self:
+        if self.name in RESERVED_NAMES:
+            raise ValueError(f"'{self.name}' is a name the store uses itself; choose another")
+        if self.type is not FieldType.TEXT and (self.length or self.pattern):
+            raise ValueError("length and pattern are for text fields only")
+        numeric = self.type in (FieldType.INTEGER, FieldType.NUMBER)
+        if not numeric and (self.min is not None or self.max is not None):
+            raise ValueError("min and max are for integer and number fields only")
+        if self.codes and self.type not in (FieldType.TEXT, FieldType.INTEGER):
+            raise ValueError("codes are for text and integer fields only")
+        return self
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+class Label(_Strict):
+    """The fields whose text names a feature on the map, by language."""
+
+    zh: Identifier
+    en: Identifier | None = None
+
+
+class Slot(StrEnum):
+    """Drawing order of style layers over all layers of a map, lowest first."""
+
+    GROUND = "ground"
+    AREA = "area"
+    LINE = "line"
+    POINT = "point"
+    LABEL = "label"
+
+
+class StyleLayer(_Strict):
+    """One MapLibre style layer of this layer, with two short forms that the composer expands.
+
+    ``{code_color: FIELD}`` becomes a match on the field's code list colours, and
+    ``{label: true}`` the feature's name in the language of the page.
+    """
+
+    id: Identifier
+    slot: Slot
+    type: Literal["fill", "line", "circle", "symbol", "fill-extrusion", "heatmap"]
+    min_zoom: float | None = Field(default=None, ge=0, le=24)
+    max_zoom: float | None = Field(default=None, ge=0, le=24)
+    filter: list[Any] | None = None
+    layout: dict[str, Any] = Field(default_factory=dict)
+    paint: dict[str, Any] = Field(default_factory=dict)
+    #: Legend text of this style layer; without one the layer's title is used.
+    legend: Bilingual | None = None
+    #: Whether it stands in the legend (labels and casings usually do not).
+    in_legend: bool = True
+
+
+class TileDefinition(_Strict):
+    """How the layer appears in vector tiles."""
+
+    min_zoom: int = Field(default=0, ge=0, le=22)
+    #: Attributes that tiles carry beside the feature id; the rest comes by id. Keep it short.
+    fields: tuple[Identifier, ...] = ()
+    #: From which zoom a field is carried, where not from ``min_zoom``.
+    field_zooms: dict[Identifier, int] = Field(default_factory=dict)
+    #: Lines and areas whose box is smaller than this many pixels (of 256) are left out below
+    #: ``max_zoom_dropping``.
+    min_pixels: float = Field(default=1.0, ge=0)
+    #: An integer field whose larger values matter more; used where a tile must choose.
+    importance: Identifier | None = None
+
+
+class ShareLevel(StrEnum):
+    """Government sharing and public opening levels (2017 catalogue guide)."""
+
+    UNCONDITIONAL = "unconditional"
+    CONDITIONAL = "conditional"
+    CLOSED = "closed"
+
+
+class Policy(_Strict):
+    """Who may see the layer. Sharing (between departments) is not opening (to the public)."""
+
+    share: ShareLevel = ShareLevel.UNCONDITIONAL
+    open: ShareLevel = ShareLevel.UNCONDITIONAL
+    #: Only viewers with one of these roles know of the layer; empty means everyone.
+    requires_role: tuple[str, ...] = ()
+    #: Coordinates are shown to viewers without a role rounded to this many metres.
+    public_precision_m: float | None = Field(default=None, gt=0)
+
+
+class LayerDefinition(_Strict):
+    """A layer of the city map, as its YAML file defines it."""
+
+    name: Identifier
+    title: Bilingual
+    abstract: Bilingual
+    theme: Theme
+    #: The standard the fields follow, such as ``TD/T 1057-2020``.
+    standard: str | None = None
+    #: The department that answers for the content.
+    provider: Bilingual | None = None
+    update_cycle: Bilingual | None = None
+    geometry: GeometryDefinition
+    #: The fields that together are the business key: one feature has it for ever.
+    key: tuple[Identifier, ...] = Field(min_length=1)
+    fields: tuple[FieldDefinition, ...] = Field(min_length=1)
+    label: Label | None = None
+    tiles: TileDefinition = TileDefinition()
+    style: tuple[StyleLayer, ...] = ()
+    access: Policy = Policy()
+
+    @model_validator(mode="after")
+    def _references_hold(self) -> Self:
+        names = [field.name for field in self.fields]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"fields given twice: {', '.join(doubled)}")
+        wanted: dict[str, tuple[str | None, ...]] = {
+            "key": self.key,
+            "tiles.fields": self.tiles.fields,
+            "tiles.field_zooms": tuple(self.tiles.field_zooms),
+            "tiles.importance": (self.tiles.importance,),
+            "label": (self.label.zh, self.label.en) if self.label else (),
+        }
+        for where, fields in wanted.items():
+            for name in fields:
+                if name is not None and name not in names:
+                    raise ValueError(f"{where} names the field '{name}', which is not defined")
+        optional_keys = [name for name in self.key if not self.field(name).required]
+        if optional_keys:
+            raise ValueError(f"key fields must be required: {', '.join(optional_keys)}")
+        self._aliases_are_unique()
+        style_ids = [entry.id for entry in self.style]
+        if len(set(style_ids)) != len(style_ids):
+            raise ValueError("two style layers have the same id")
+        return self
+
+    def _aliases_are_unique(self) -> None:
+        owner: dict[str, str] = {}
+        for field in self.fields:
+            for alias in {field.name.casefold(), *(alias.casefold() for alias in field.aliases)}:
+                if alias in owner:
+                    raise ValueError(f"'{alias}' stands for both {owner[alias]} and {field.name}")
+                owner[alias] = field.name
+
+    def __hash__(self) -> int:
+        """Hash by name, so that tables and statements made for a layer can be kept."""
+        return hash(self.name)
+
+    def field(self, name: str) -> FieldDefinition:
+        """Return the field of that name.
+
+        Raises:
+            KeyError: If the layer has no such field.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of all fields, in the order of the definition."""
+        return tuple(field.name for field in self.fields)

@@ -1,0 +1,65 @@
+"""Errors of the city map, named in domain words.
+
+They carry no web vocabulary: ``api/problems.py`` maps each class to an HTTP status in one table,
+and the command line prints the message as it stands.
+"""
+
+
+class OneMapError(Exception):
+    """Any error whose message is meant for the person who caused it."""
+
+
+class DefinitionError(OneMapError):
+    """A layer, map or code-list file is wrong; the message names file, line and field."""
+
+
+class UnknownLayer(OneMapError):
+    """No layer of that name exists, or the viewer may not know of it."""
+
+
+class UnknownMap(OneMapError):
+    """No map of that name exists."""
+
+
+class UnknownField(OneMapError):
+    """The layer has no such field, or the viewer may not see it."""
+
+
+class UnknownCodeList(OneMapError):
+    """No code list of that scheme exists."""
+
+
+class FeatureNotFound(OneMapError):
+    """The layer has no such feature at the time asked for."""
+
+
+class InvalidValue(OneMapError):
+    """A value cannot be read as the type of the field or parameter it is for."""
+
+
+class AccessDenied(OneMapError):
+    """The viewer may not do this."""
+
+
+class DatabaseUnavailable(OneMapError):
+    """The database cannot be reached or has no PostGIS; the message says which address."""
+
+
+class DatabaseBusy(OneMapError):
+    """No connection became free in time: try again later."""
+
+
+class QueryTimeout(OneMapError):
+    """A query ran into its time limit."""
+
+
+class SchemaConflict(OneMapError):
+    """The database holds a layer's table in a form its definition cannot be reconciled with."""
+
+
+class LoadRefused(OneMapError):
+    """A load was refused as a whole; nothing was changed."""
+
+
+class LayerBusy(LoadRefused):
+    """Another load is writing this layer."""

@@ -1,0 +1,204 @@
+"""The reading side of the city map, for one server process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import MAXYEAR, date, datetime
+from typing import Any
+
+import asyncpg
+from sqlalchemy import ClauseElement, column, literal, select, table
+
+from gis.times import BEIJING
+from layers.access import ANONYMOUS, Viewer, access_class
+from layers.catalogue import Catalogue
+from layers.definition import LayerDefinition
+from layers.errors import FeatureNotFound, OneMapError
+from layers.feature_query import BBox, Cursor, FeatureQuery, write_cursor
+from layers.pool import ReadingPool
+from layers.queries import feature_count, feature_page, is_unfiltered, visible_fields
+from layers.schema import expected_revision
+from layers.settings import LayersSettings
+from layers.sql import compile_for_asyncpg
+from layers.system_tables import SYSTEM_SCHEMA, layer_table, load_table
+from layers.tables import CITY_SCHEMA
+from layers.version_watch import VersionWatch
+
+#: asyncpg gives PostgreSQL's "infinity" as the largest time there is.
+_FOREVER_YEAR = MAXYEAR
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """One version of a feature."""
+
+    id: int
+    #: A GeoJSON geometry, longitude first, in EPSG:4490; ``null`` where there is none.
+    geometry_json: bytes
+    properties: dict[str, object]
+    version: int
+    valid_from: datetime
+    #: ``None`` while it is still so.
+    valid_to: datetime | None
+    load_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturePage:
+    """One page of features in the order of their ids."""
+
+    features: list[FeatureRow]
+    #: The cursor of the next page; ``None`` on the last.
+    next: str | None
+    #: How many features match in all; ``None`` where counting would take too long.
+    matched: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerExtent:
+    """Where and when a layer has features."""
+
+    bbox: BBox | None
+    start: datetime | None
+    end: datetime | None
+    #: Number of current features.
+    count: int
+
+
+class CityReader:
+    """Reads features, tiles and figures of the city map; all methods may run concurrently."""
+
+    def __init__(self, settings: LayersSettings, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._settings = settings
+        self._pool = ReadingPool(settings)
+        self._watch = VersionWatch(settings)
+
+    @classmethod
+    async def open(cls, settings: LayersSettings, catalogue: Catalogue) -> "CityReader":
+        """Return a reader that listens for changes; the database may come up later."""
+        reader = cls(settings, catalogue)
+        reader._watch.start()
+        return reader
+
+    async def close(self) -> None:
+        """Stop listening and give back all connections."""
+        await self._watch.stop()
+        await self._pool.close()
+
+    def data_versions(self) -> Mapping[str, int]:
+        """Return layer → data version, as fresh as the last notice."""
+        return self._watch.versions
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether changes are heard at present; if not, data versions may be old."""
+        return self._watch.connected.is_set()
+
+    async def page(self, query: FeatureQuery) -> FeaturePage:
+        """Return one page of features.
+
+        Raises:
+            UnknownLayer, UnknownField, InvalidValue: If the query cannot be.
+            DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
+        """
+        records = await self._pool.fetch(feature_page(query))
+        access = access_class(query.layer, query.viewer)
+        fields = visible_fields(query.layer, access, query.fields)
+        rows = [_feature_row(record, fields) for record in records[: query.limit]]
+        more = len(records) > query.limit
+        following = write_cursor(Cursor(rows[-1].id, rows[-1].valid_from)) if more else None
+        matched = len(rows) if not more and query.after is None else await self._count(query)
+        return FeaturePage(rows, following, matched)
+
+    async def _count(self, query: FeatureQuery) -> int | None:
+        if is_unfiltered(query):
+            return (await self.extent(query.layer, query.viewer)).count
+        if query.after is not None:
+            return None
+        limit = self._settings.count_limit
+        count = int((await self._pool.fetch(feature_count(query, limit)))[0][0])
+        return count if count <= limit else None
+
+    async def feature(self, query: FeatureQuery) -> FeatureRow:
+        """Return the one feature that ``query.feature_id`` names, at the query's time.
+
+        Raises:
+            FeatureNotFound: If it is not there at that time, or not for this viewer.
+        """
+        page = await self.page(query)
+        if not page.features:
+            raise FeatureNotFound(
+                f"{query.layer.name} has no feature {query.feature_id} at that time"
+            )
+        return page.features[-1]
+
+    async def extent(self, layer: LayerDefinition, viewer: Viewer = ANONYMOUS) -> LayerExtent:
+        """Return where and when a layer has features, and how many now."""
+        access_class(layer, viewer)
+        statement = select(layer_table).where(layer_table.c.name == layer.name)
+        records = await self._pool.fetch(statement)
+        if not records or records[0]["west"] is None:
+            return LayerExtent(None, None, None, 0)
+        row = records[0]
+        bbox = (row["west"], row["south"], row["east"], row["north"])
+        return LayerExtent(bbox, row["valid_from"], None, row["current_count"])
+
+    async def epochs(self, layers: Sequence[str]) -> list[date]:
+        """Return the dates (Beijing) from which the surveys of some layers hold, ascending."""
+        statement = (
+            select(load_table.c.valid_from)
+            .where(load_table.c.layer.in_(layers), load_table.c.status == literal("done"))
+            .distinct()
+            .order_by(load_table.c.valid_from)
+        )
+        moments = [record[0] for record in await self._pool.fetch(statement)]
+        return sorted({moment.astimezone(BEIJING).date() for moment in moments})
+
+    async def tile(self, statement: ClauseElement) -> bytes:
+        """Run a statement of one row and one column of bytes, such as a tile's."""
+        return await self.tile_text(*compile_for_asyncpg(statement))
+
+    async def tile_text(self, sql: str, values: list[Any]) -> bytes:
+        """Run such a statement compiled beforehand."""
+        records = await self._pool.fetch_text(sql, values)
+        return bytes(records[0][0]) if records and records[0][0] is not None else b""
+
+    async def ready(self) -> list[str]:
+        """Return what keeps the map from being served, in words; empty when nothing does."""
+        try:
+            return await self._shortcomings()
+        except OneMapError as error:
+            return [str(error)]
+        except ValueError as error:
+            return [str(error)]
+
+    async def _shortcomings(self) -> list[str]:
+        try:
+            revision = table("schema_version", column("version_num"), schema=SYSTEM_SCHEMA)
+            records = await self._pool.fetch(select(revision.c.version_num))
+        except asyncpg.UndefinedTableError:
+            return ["the database has no schema yet: run onemap migrate"]
+        if not records or records[0][0] != expected_revision():
+            return ["the database's schema is of another version: run onemap migrate"]
+        present = table("pg_tables", column("tablename"), column("schemaname"), schema="pg_catalog")
+        tables = await self._pool.fetch(
+            select(present.c.tablename).where(present.c.schemaname == literal(CITY_SCHEMA))
+        )
+        missing = sorted(set(self.catalogue.layers) - {record[0] for record in tables})
+        if missing:
+            return [f"layers without a table: {', '.join(missing)}: run onemap migrate"]
+        return [] if self.is_listening else ["changes of the map are not heard yet"]
+
+
+def _feature_row(record: asyncpg.Record, fields: tuple[str, ...]) -> FeatureRow:
+    valid_to = record["valid_to"]
+    geometry = record["geometry"]
+    return FeatureRow(
+        id=record["feature_id"],
+        geometry_json=geometry.encode() if geometry is not None else b"null",
+        properties={name: record[name] for name in fields},
+        version=record["version"],
+        valid_from=record["valid_from"],
+        valid_to=None if valid_to.year == _FOREVER_YEAR else valid_to,
+        load_id=record["load_id"],
+    )

@@ -1,0 +1,175 @@
+"""Bring a database to the form that the catalogue and this version of the server need."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Connection, Index, inspect, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.schema import (
+    AddConstraint,
+    CreateIndex,
+    CreateSchema,
+    CreateSequence,
+    CreateTable,
+    DropConstraint,
+    DropIndex,
+)
+
+from layers.catalogue import Catalogue
+from layers.definition import LayerDefinition
+from layers.errors import DatabaseUnavailable, SchemaConflict
+from layers.system_tables import SYSTEM_SCHEMA, layer_table
+from layers.tables import CITY_SCHEMA, city_table, feature_id_sequence, table_indexes
+
+#: Oldest PostgreSQL that the store is tested with.
+MINIMUM_POSTGRESQL = 150_000
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION_TABLE = "schema_version"
+#: Advisory lock (class, object) of the migration, so that two servers starting do not collide.
+_MIGRATION_LOCK = (0x6F6E656D, 0)
+
+
+def _alembic_config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def expected_revision() -> str:
+    """Return the newest migration that this version of the server has."""
+    return str(ScriptDirectory.from_config(_alembic_config()).get_current_head())
+
+
+def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
+    """Create or update everything in the connection's transaction.
+
+    Args:
+        connection: An open transaction of a user who may create schemas.
+        catalogue: The layers whose tables there must be.
+
+    Returns:
+        What was done, in words; empty when nothing was missing.
+
+    Raises:
+        DatabaseUnavailable: If the server is too old or has no PostGIS to install.
+        SchemaConflict: If a table cannot be reconciled with its definition without loss.
+    """
+    _lock(connection)
+    _require_postgis(connection)
+    done: list[str] = []
+    for schema in (SYSTEM_SCHEMA, CITY_SCHEMA):
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+    before = _revision(connection)
+    if before != expected_revision():
+        command.upgrade(_alembic_config(connection), "head")
+        done.append(f"schema {SYSTEM_SCHEMA}: {before or 'nothing'} → {expected_revision()}")
+    for layer in catalogue.layers.values():
+        done.extend(_reconcile(connection, layer))
+    rows = [{"name": name} for name in catalogue.layer_names]
+    if rows:
+        connection.execute(insert(layer_table).on_conflict_do_nothing(), rows)
+    return done
+
+
+def _lock(connection: Connection) -> None:
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(:class, :object)"),
+        {"class": _MIGRATION_LOCK[0], "object": _MIGRATION_LOCK[1]},
+    )
+
+
+def _require_postgis(connection: Connection) -> None:
+    version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+    if version < MINIMUM_POSTGRESQL:
+        raise DatabaseUnavailable(
+            f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed"
+        )
+    available = connection.execute(
+        text("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'")
+    ).scalar()
+    if not available:
+        raise DatabaseUnavailable(
+            "the database server has no PostGIS: install it there "
+            "(Debian: apt-get install postgresql-15-postgis-3)"
+        )
+    connection.execute(text("CREATE EXTENSION IF NOT EXISTS postgis"))
+
+
+def _revision(connection: Connection) -> str | None:
+    context = MigrationContext.configure(
+        connection,
+        opts={"version_table": _VERSION_TABLE, "version_table_schema": SYSTEM_SCHEMA},
+    )
+    return context.get_current_revision()
+
+
+def _reconcile(connection: Connection, layer: LayerDefinition) -> list[str]:
+    table = city_table(layer)
+    inspector = inspect(connection)
+    if not inspector.has_table(layer.name, schema=CITY_SCHEMA):
+        connection.execute(CreateTable(table))
+        connection.execute(CreateSequence(feature_id_sequence(layer), if_not_exists=True))
+        create_indexes(connection, layer)
+        return [f"layer {layer.name}: table created"]
+    present = {
+        str(column["name"]): column["type"].compile(connection.dialect)
+        for column in inspector.get_columns(layer.name, schema=CITY_SCHEMA)
+    }
+    _refuse_changed_key(connection, layer)
+    operations = Operations(MigrationContext.configure(connection))
+    done = []
+    for column in table.columns:
+        wanted = column.type.compile(connection.dialect)
+        if column.name not in present:
+            fresh: Column[object] = Column(column.name, column.type, comment=column.comment)
+            operations.add_column(layer.name, fresh, schema=CITY_SCHEMA)
+            done.append(f"layer {layer.name}: column {column.name} added")
+        elif present[column.name].casefold() != wanted.casefold():
+            raise SchemaConflict(
+                f"layer {layer.name}: column {column.name} is {present[column.name]} in the "
+                f"database but {wanted} by the definition; give the field a new name instead"
+            )
+    return done
+
+
+def _refuse_changed_key(connection: Connection, layer: LayerDefinition) -> None:
+    name = f"{layer.name}_key"
+    for index in inspect(connection).get_indexes(layer.name, schema=CITY_SCHEMA):
+        if index["name"] == name and tuple(index["column_names"]) != layer.key:
+            held = ", ".join(str(column) for column in index["column_names"])
+            raise SchemaConflict(
+                f"layer {layer.name}: the business key is ({held}) in the database but "
+                f"({', '.join(layer.key)}) by the definition; a key cannot change"
+            )
+
+
+def create_indexes(connection: Connection, layer: LayerDefinition) -> None:
+    """Build the primary key and the indexes of a layer's table."""
+    for entry in table_indexes(layer):
+        statement = CreateIndex(entry) if isinstance(entry, Index) else AddConstraint(entry)
+        connection.execute(statement)
+
+
+def drop_indexes(connection: Connection, layer: LayerDefinition) -> None:
+    """Drop them, before a first load that builds them again after the rows."""
+    for entry in table_indexes(layer):
+        statement = DropIndex(entry) if isinstance(entry, Index) else DropConstraint(entry)
+        connection.execute(statement)
+
+
+def shortcomings(connection: Connection, catalogue: Catalogue) -> list[str]:
+    """Return what ``migrate`` would have to do, in words; empty when the database is ready."""
+    revision = _revision(connection)
+    if revision != expected_revision():
+        return [
+            f"the database's schema is at {revision or 'nothing'}, "
+            f"this server needs {expected_revision()}: run onemap migrate"
+        ]
+    tables = set(inspect(connection).get_table_names(schema=CITY_SCHEMA))
+    missing = [name for name in catalogue.layer_names if name not in tables]
+    return [f"layers without a table: {', '.join(missing)}: run onemap migrate"] if missing else []

@@ -1,0 +1,44 @@
+"""Settings of the store, read once at a door from the environment and passed down."""
+
+from pathlib import Path
+
+from pydantic import Field, PostgresDsn, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LayersSettings(BaseSettings):
+    """Where the city map is kept and how it may be read.
+
+    Every setting is read from the environment variable ``ONEMAP_`` + its name.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ONEMAP_", frozen=True, extra="ignore")
+
+    #: Address of a PostgreSQL (15 or newer) database with PostGIS:
+    #: ``postgresql://user:password@host:port/database``.
+    database_url: SecretStr | None = None
+    #: A further folder of layer definitions beside the ones shipped.
+    extra_layers: Path | None = None
+    #: A further folder of maps beside the ones shipped.
+    extra_maps: Path | None = None
+    #: Connections a server process may hold for reading; times processes, it must stay below
+    #: the database's ``max_connections``.
+    pool_size: int = Field(default=4, ge=1, le=100)
+    #: Seconds a request waits for a free connection before it is told to come back.
+    pool_wait_s: float = Field(default=5.0, gt=0)
+    #: Seconds after which the database gives up a query.
+    statement_timeout_s: float = Field(default=15.0, gt=0)
+    #: Most rows that a count walks; beyond it the number matched is not given.
+    count_limit: int = Field(default=10_000, ge=1)
+
+    def url(self) -> str:
+        """Return the database address, checked.
+
+        Raises:
+            ValueError: If no address is set or it is not one of PostgreSQL.
+        """
+        if self.database_url is None:
+            raise ValueError("ONEMAP_DATABASE_URL is not set")
+        text = self.database_url.get_secret_value()
+        PostgresDsn(text)
+        return text

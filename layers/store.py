@@ -1,0 +1,182 @@
+"""The versioned store: surveys become versions, in one transaction a load."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, DateTime, Engine, func, insert, literal, select, update
+from sqlalchemy.exc import DBAPIError
+
+from layers.catalogue import Catalogue
+from layers.database import translated_errors, writing_engine
+from layers.definition import LayerDefinition
+from layers.errors import LayerBusy, LoadRefused, OneMapError, SchemaConflict
+from layers.load_session import BadRow, LoadHeader, LoadOutcome, LoadSession
+from layers.schema import migrate, shortcomings
+from layers.system_tables import layer_table, load_table
+
+__all__ = ["BadRow", "LoadHeader", "LoadOutcome", "LoadSession", "Store"]
+
+#: Class of the advisory locks that let one load a layer write ("onem").
+_LAYER_LOCK_CLASS = 0x6F6E656D
+#: How far a survey's date may lie ahead of the database's clock: time zones, not plans.
+_AHEAD = timedelta(days=1)
+
+
+class Store:
+    """The writing side of the city map. Thread-safe; one a process is enough."""
+
+    def __init__(self, database_url: str, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._engine: Engine = writing_engine(database_url)
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def migrate(self) -> list[str]:
+        """Bring the database to the form that the catalogue needs.
+
+        Returns:
+            What was done, in words; empty when nothing was missing.
+
+        Raises:
+            DatabaseUnavailable: If the database cannot be reached or is unfit.
+            SchemaConflict: If a table cannot be reconciled with its definition.
+        """
+        with translated_errors(self._engine), self._engine.begin() as connection:
+            return migrate(connection, self._catalogue)
+
+    def last_version(self, layer: str) -> int:
+        """Return a layer's data version; 0 before the first load."""
+        with translated_errors(self._engine), self._engine.connect() as connection:
+            version = connection.execute(
+                select(layer_table.c.data_version).where(layer_table.c.name == layer)
+            ).scalar()
+        return int(version or 0)
+
+    def was_loaded(self, layer: str, checksum: str, valid_from: datetime) -> bool:
+        """Tell whether a source with this checksum was already applied for this date."""
+        with translated_errors(self._engine), self._engine.connect() as connection:
+            found = connection.execute(
+                select(literal(1))
+                .select_from(load_table)
+                .where(
+                    load_table.c.layer == layer,
+                    load_table.c.checksum == checksum,
+                    load_table.c.valid_from == valid_from,
+                    load_table.c.status == "done",
+                )
+                .limit(1)
+            ).first()
+        return found is not None
+
+    @contextmanager
+    def open_load(self, layer: LayerDefinition, header: LoadHeader) -> Iterator[LoadSession]:
+        """Open a load: everything in the ``with`` block happens, or nothing.
+
+        An exception rolls the transaction back; the load stays in the records as failed, with
+        the reason. A process that dies leaves it as running, and the next load marks it failed.
+
+        Raises:
+            LayerBusy: If another load is writing the layer.
+            LoadRefused: If the survey's date lies in the future, or the data are refused.
+            DatabaseUnavailable: If the database cannot be reached.
+        """
+        _refuse_future(header.valid_from)
+        with translated_errors(self._engine):
+            load_id = self._register(layer, header)
+            try:
+                with self._engine.begin() as connection:
+                    self._take_lock(connection, layer, load_id)
+                    recorded_at = _record_time(connection, layer)
+                    yield LoadSession(connection, layer, header, load_id, recorded_at)
+                    connection.execute(
+                        update(load_table)
+                        .where(load_table.c.load_id == load_id)
+                        .values(
+                            status="done",
+                            finished_at=func.clock_timestamp(),
+                            recorded_at=recorded_at,
+                        )
+                    )
+            except BaseException as error:
+                self._record_failure(load_id, error)
+                raise
+
+    def _register(self, layer: LayerDefinition, header: LoadHeader) -> int:
+        with self._engine.begin() as connection:
+            missing = shortcomings(connection, self._catalogue)
+            if missing:
+                raise SchemaConflict("; ".join(missing))
+            statement = (
+                insert(load_table)
+                .values(
+                    layer=layer.name,
+                    source=header.source,
+                    checksum=header.checksum,
+                    crs=header.crs,
+                    mapping=header.mapping,
+                    operator=header.operator,
+                    valid_from=header.valid_from,
+                    full_survey=header.full,
+                    status="running",
+                    started_at=func.clock_timestamp(),
+                )
+                .returning(load_table.c.load_id)
+            )
+            return int(connection.execute(statement).scalar_one())
+
+    def _take_lock(self, connection: Connection, layer: LayerDefinition, load_id: int) -> None:
+        locked = connection.execute(
+            select(func.pg_try_advisory_xact_lock(_LAYER_LOCK_CLASS, func.hashtext(layer.name)))
+        ).scalar_one()
+        if not locked:
+            raise LayerBusy(f"another load is writing the layer '{layer.name}': try again later")
+        # Whoever else is still "running" on this layer cannot be: the lock was free.
+        connection.execute(
+            update(load_table)
+            .where(
+                load_table.c.layer == layer.name,
+                load_table.c.status == "running",
+                load_table.c.load_id < load_id,
+            )
+            .values(status="failed", failure="the load was interrupted")
+        )
+
+    def _record_failure(self, load_id: int, error: BaseException) -> None:
+        reason = str(error) if isinstance(error, OneMapError) else type(error).__name__
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    update(load_table)
+                    .where(load_table.c.load_id == load_id)
+                    .values(status="failed", finished_at=func.clock_timestamp(), failure=reason)
+                )
+        except DBAPIError:
+            # The database itself is gone; the next load of the layer marks this one failed.
+            return
+
+
+def _refuse_future(valid_from: datetime) -> None:
+    if valid_from.tzinfo is None:
+        raise LoadRefused("the survey's date has no time zone")
+    if valid_from > datetime.now(UTC) + _AHEAD:
+        raise LoadRefused(
+            f"the survey's date {valid_from.date()} lies in the future: "
+            "load it when it has come into force"
+        )
+
+
+def _record_time(connection: Connection, layer: LayerDefinition) -> datetime:
+    """Return now, but later than every record time the layer has, whatever clocks do."""
+    last = func.max(load_table.c.recorded_at)
+    latest = select(
+        func.greatest(
+            func.clock_timestamp(type_=DateTime(timezone=True)),
+            last + func.make_interval(0, 0, 0, 0, 0, 0, 0.000001),
+        )
+    ).where(load_table.c.layer == layer.name)
+    moment = connection.execute(latest).scalar_one()
+    assert isinstance(moment, datetime)  # noqa: S101 -- narrows the type
+    return moment

@@ -1,0 +1,94 @@
+"""Read a YAML file into a pydantic model, with errors that name file, line and field."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from layers.errors import DefinitionError
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = Sequence[int | str]
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice and leaves dates as text."""
+
+
+def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key_node, _ in node.value:
+        if key_node.value in seen:
+            line = key_node.start_mark.line + 1
+            raise yaml.MarkedYAMLError(
+                problem=f"key '{key_node.value}' is given twice (line {line})",
+                problem_mark=key_node.start_mark,
+            )
+        seen.add(key_node.value)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates
+)
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load_model(path: Path, model: type[Model]) -> Model:
+    """Read ``path`` as YAML and check it against ``model``.
+
+    Args:
+        path: The YAML file.
+        model: The pydantic model the document must satisfy.
+
+    Returns:
+        The checked model.
+
+    Raises:
+        DefinitionError: If the file cannot be read, is not YAML, or does not satisfy the model.
+            The message has one line a fault: ``file:line: field: what is wrong``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path}: cannot be read: {error}") from error
+    try:
+        node = yaml.compose(text, Loader=_StrictLoader)
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a SafeLoader subclass
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 1
+        raise DefinitionError(f"{path}:{line}: {error.problem}") from error
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [
+            f"{path}:{_line_of(node, fault['loc'])}: "
+            f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise DefinitionError("\n".join(faults)) from error
+
+
+def _line_of(node: yaml.Node | None, location: Location) -> int:
+    """Return the 1-based line of the deepest node on ``location`` that the file has."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key_node, value_node in node.value:
+                if key_node.value == str(part):
+                    line, child = key_node.start_mark.line + 1, value_node
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part < len(node.value):
+                child = node.value[part]
+                line = child.start_mark.line + 1
+        if child is None:
+            break
+        node = child
+    return line
