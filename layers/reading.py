@@ -89,6 +89,10 @@ class CityReader:
         """Return layer → data version, as fresh as the last notice."""
         return self._watch.versions
 
+    async def listening(self) -> None:
+        """Wait until changes are heard."""
+        await self._watch.connected.wait()
+
     @property
     def is_listening(self) -> bool:
         """Whether changes are heard at present; if not, data versions may be old."""
