@@ -279,12 +279,11 @@ class LoadSession:
         shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False))
         points = shapely.get_coordinates(shapes)
         if len(points):
-            finite = points[np.isfinite(points).all(axis=1)]
-            west, south = finite.min(axis=0)
-            east, north = finite.max(axis=0)
-            self._bounds.append((west, south, east, north))
-        x, y = mercator.forward(points[:, 0], points[:, 1])
-        flat = shapely.set_coordinates(shapely.force_2d(shapes), np.column_stack([x, y]))
+            x, y = points.T
+            self._bounds.append((x.min(), y.min(), x.max(), y.max()))
+            points[:, 0], points[:, 1] = mercator.forward(x, y)
+        flat = shapely.force_2d(shapes) if self._layer.geometry.z else shapes
+        shapely.set_coordinates(flat, points)
         return pa.array(shapely.to_wkb(flat), pa.binary())
 
     def _key_of(self, row: BadRow) -> dict[str, object] | None:

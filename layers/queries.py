@@ -37,6 +37,10 @@ from layers.tables import (
 #: Metres of a degree of latitude, for rounding coordinates where a policy wants it.
 _METRES_A_DEGREE = 111_320.0
 _TIME = DateTime(timezone=True)
+#: A box as a value, or as a geometry expression whose values are bound later.
+Box = BBox | ColumnElement[Any]
+#: A moment as a value, or as an expression whose value is bound later.
+Moment = datetime | ColumnElement[Any]
 #: Decimals of degrees in GeoJSON: a tenth of a millimetre (survey precision).
 COORDINATE_DECIMALS = 9
 
@@ -44,9 +48,9 @@ COORDINATE_DECIMALS = 9
 def layer_rows(
     layer: LayerDefinition,
     access: AccessClass,
-    at: datetime | Interval | None = None,
-    as_of: datetime | None = None,
-    bbox: BBox | None = None,
+    at: Moment | Interval | None = None,
+    as_of: Moment | None = None,
+    bbox: Box | None = None,
     columns: tuple[str, ...] | None = None,
 ) -> Subquery:
     """Return the versions of a layer's features that hold at a time.
@@ -69,7 +73,7 @@ def layer_rows(
         *(table.c[name] for name in names),
         *_geometry_columns(table, access),
     ]
-    near = _meets(table.c.geom, bbox) if bbox else []
+    near = _meets(table.c.geom, bbox) if bbox is not None else []
     current = select(*wanted).where(is_current(table), *near)
     if at is None and as_of is None:
         return current.subquery(layer.name)
@@ -91,18 +95,18 @@ def _geometry_columns(table: Table, access: AccessClass) -> list[ColumnElement[A
     ]
 
 
-def _held(table: Table, as_of: datetime | None) -> list[ColumnElement[bool]]:
+def _held(table: Table, as_of: Moment | None) -> list[ColumnElement[bool]]:
     if as_of is None:
         return [table.c.recorded_to == INFINITY]
-    moment = literal(as_of, _TIME)
+    moment = _bound(as_of)
     return [table.c.recorded_from <= moment, table.c.recorded_to > moment]
 
 
-def _valid(table: Table, at: datetime | Interval | None) -> list[ColumnElement[bool]]:
+def _valid(table: Table, at: Moment | Interval | None) -> list[ColumnElement[bool]]:
     if at is None:
         return []
     if not isinstance(at, Interval):
-        moment = literal(at, _TIME)
+        moment = _bound(at)
         return [table.c.valid_from <= moment, table.c.valid_to > moment]
     conditions = []
     if at.end is not None:
@@ -112,18 +116,24 @@ def _valid(table: Table, at: datetime | Interval | None) -> list[ColumnElement[b
     return conditions
 
 
+def _bound(moment: Moment) -> ColumnElement[Any]:
+    return moment if isinstance(moment, ColumnElement) else literal(moment, _TIME)
+
+
 def envelope(bbox: BBox) -> ColumnElement[Any]:
     """Return a box of degrees as a geometry of the storage reference system."""
     return func.ST_MakeEnvelope(*bbox, STORAGE_SRID)
 
 
-def _meets(geometry: ColumnElement[Any], bbox: BBox) -> list[ColumnElement[bool]]:
+def _meets(geometry: ColumnElement[Any], bbox: Box) -> list[ColumnElement[bool]]:
     """Return the condition that the spatial index answers."""
     return [geometry.bool_op("&&")(_box_geometry(bbox))]
 
 
-def _box_geometry(bbox: BBox) -> ColumnElement[Any]:
+def _box_geometry(bbox: Box) -> ColumnElement[Any]:
     """Return a box as a geometry; one whose west is east of its east crosses the antimeridian."""
+    if isinstance(bbox, ColumnElement):
+        return bbox
     west, south, east, north = bbox
     if west <= east:
         return envelope(bbox)
@@ -219,10 +229,10 @@ def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
 def tile_rows(
     layer: LayerDefinition,
     viewer: Viewer = ANONYMOUS,
-    at: datetime | Interval | None = None,
-    as_of: datetime | None = None,
+    at: Moment | Interval | None = None,
+    as_of: Moment | None = None,
     fields: tuple[str, ...] = (),
-    bbox: BBox | None = None,
+    bbox: Box | None = None,
 ) -> Select[Any]:
     """Return the rows that a tile is cut from: ``feature_id``, ``fields`` and ``tile_geom``.
 

@@ -5,32 +5,43 @@ is, is made here, with every identifier quoted by the dialect and every value bo
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.elements import quoted_name
-from sqlalchemy.types import UserDefinedType
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
 
-class Box2D(UserDefinedType[Any]):
-    """PostGIS's two-dimensional box, for expressions that are never read by Python."""
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A statement compiled once and run with other values each time."""
 
-    cache_ok = True
+    #: SQL text with ``$n`` placeholders.
+    sql: str
+    #: Names of the values in the order of their placeholders.
+    names: tuple[str, ...]
+    #: The values compiled in, by name.
+    defaults: dict[str, Any]
 
-    def get_col_spec(self, **_: Any) -> str:
-        """Return the type's SQL name."""
-        return "box2d"
+    def values(self, changes: dict[str, Any]) -> list[Any]:
+        """Return the values to run with: those compiled in, but for ``changes`` by name."""
+        return [changes[name] if name in changes else self.defaults[name] for name in self.names]
+
+
+def compile_template(statement: ClauseElement) -> Template:
+    """Compile a statement whose named ``bindparam`` values are given later."""
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    names = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+    return Template(str(compiled), names, dict(compiled.params))
 
 
 def compile_for_asyncpg(statement: ClauseElement) -> tuple[str, list[Any]]:
     """Return the SQL text with ``$n`` placeholders, and the values in that order."""
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    values = compiled.params
-    order = compiled.positiontup or []  # type: ignore[attr-defined]
-    return str(compiled), [values[name] for name in order]
+    template = compile_template(statement)
+    return template.sql, template.values({})
 
 
 def quote(identifier: str) -> str:
