@@ -271,9 +271,10 @@ def _height_datum(crs: CRS) -> HeightDatum:
 
 
 def _identified(crs: CRS) -> CRS:
-    """Replace a WKT of ESRI by the EPSG system it surely is: only that knows its datum's ways."""
-    if crs.to_authority() is not None:
-        return crs
+    """Replace a WKT by the EPSG system it surely is.
+
+    Only that knows the datum's transformations, the area of use and the real axes.
+    """
     code = crs.to_epsg(min_confidence=60)
     return CRS.from_epsg(code) if code is not None else crs
 

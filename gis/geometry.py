@@ -103,6 +103,14 @@ def to_single(geometries: Geometries) -> tuple[Geometries, Mask]:
     return result, several
 
 
+def inner_points(geometries: Geometries) -> Geometries:
+    """Return for each area or line a point on it, not far from its middle; points stay."""
+    extended = shapely.get_dimensions(geometries) > 0
+    result = geometries.copy()
+    result[extended] = shapely.point_on_surface(geometries[extended])
+    return result
+
+
 def has_bad_coordinates(geometries: Geometries) -> Mask:
     """Tell which geometries have a coordinate that is not a finite number (2D)."""
     coordinates, owners = shapely.get_coordinates(geometries, return_index=True)

@@ -89,6 +89,8 @@ def parse_time(text: str) -> datetime | Interval:
         return parse_instant(text)
     parts = [part.strip() for part in text.split("/")]
     if len(parts) != 2:
-        raise ValueError(f"'{text}' is not an interval: write start/end, with .. for an open end")
+        raise ValueError(
+            f"'{text}' is not an interval: write 2014-05-01/2016-05-01, or 2014-05-01/.."
+        )
     start, end = (None if part in _OPEN else parse_instant(part) for part in parts)
     return Interval(start, end)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import URL, make_url, text
 
 from cli.private_cluster import PrivateCluster
-from cli.settings import CliSettings
+from layers.settings import LayersSettings
 from tests.database import connected
 
 ROOT = Path(__file__).parent.parent
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """The address of a database on a PostgreSQL server where tests may make databases."""
-    given = CliSettings().database_url
+    given = LayersSettings().database_url
     if given is not None:
-        yield given
+        yield given.get_secret_value()
         return
     private = PrivateCluster(ROOT / ".onemap" / "test-cluster", durable=False)
     with private.running():

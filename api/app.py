@@ -1,0 +1,134 @@
+"""The service as one ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from api.asgi import REQUEST_ID, App
+from api.errors import InvalidParameter, UnknownResource
+from api.middleware import RequestFrame
+from api.openapi import openapi_document
+from api.problems import Problem, make_problem, problem_of, status_title
+from api.registry import all_routers
+from api.routers.landing import DESCRIPTION, TITLE
+from api.service import Service
+from api.settings import ApiSettings
+from api.tile_answers import TileAnswers
+from api.tile_app import TileApp
+from layers.catalogue import Catalogue, load_catalogue
+from layers.errors import OneMapError
+from layers.settings import LayersSettings
+
+_EXPOSED = ["content-crs", "etag", "link", "x-cache", "x-data-version", "x-request-id"]
+
+
+def create_app(
+    settings: ApiSettings, layers_settings: LayersSettings, catalogue: Catalogue | None = None
+) -> App:
+    """Make the service.
+
+    It starts and answers ``/healthz`` whether or not the database is there; ``/readyz`` says
+    what is missing, and data come as soon as it is not.
+
+    Args:
+        settings: How to answer.
+        layers_settings: Where the city map is kept.
+        catalogue: The definitions; without them they are read from their folders.
+
+    Returns:
+        The hot path for tiles, the framework with everything else, and around both what happens
+        to every request.
+
+    Raises:
+        DefinitionError: If a definition or a plug-in is at fault.
+    """
+    if catalogue is None:
+        catalogue = load_catalogue(
+            extra_layers=layers_settings.extra_layers, extra_maps=layers_settings.extra_maps
+        )
+    service = Service(settings, layers_settings, catalogue)
+    app: App = TileApp(_framework(service), service)
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["*"],
+            expose_headers=_EXPOSED,
+            max_age=86400,
+        )
+    return RequestFrame(app, service)
+
+
+def _framework(service: Service) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=_version(),
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.state.tile_answers = TileAnswers(service)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    app.add_exception_handler(OneMapError, _told)
+    app.add_exception_handler(HTTPException, _framework_error)
+    app.add_exception_handler(RequestValidationError, _framework_error)
+    for router in all_routers():
+        app.include_router(router)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("onemap")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    return _response(problem_of(error, request.url.path, request.scope[REQUEST_ID]))
+
+
+async def _framework_error(request: Request, error: Exception) -> Response:
+    """Bring the framework's own errors into the service's form."""
+    if isinstance(error, RequestValidationError):
+        places = ", ".join(str(fault["loc"][-1]) for fault in error.errors())
+        return await _told(request, InvalidParameter(f"{places}: cannot be read"))
+    assert isinstance(error, HTTPException)  # noqa: S101 -- registered for these two only
+    path = request.url.path
+    if error.status_code == 404:
+        return await _told(request, UnknownResource(f"there is nothing at '{path}'"))
+    detail = f"{request.method} is not possible here"
+    if error.status_code != 405:
+        detail = str(error.detail)
+    problem = make_problem(
+        error.status_code,
+        status_title(error.status_code),
+        detail,
+        path,
+        request.scope[REQUEST_ID],
+    )
+    response = _response(problem)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _response(problem: Problem) -> Response:
+    return Response(problem.body, problem.status, dict(problem.headers))

@@ -1,0 +1,54 @@
+"""What a feature format is: a plug-in of ``api/formats`` that writes features as bytes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from api.crs import Crs
+from api.links import Link
+from api.negotiation import Representation
+from layers.definition import LayerDefinition
+from layers.reading import FeatureRow
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturePageDocument:
+    """A page of features, ready to be written."""
+
+    layer: LayerDefinition
+    features: list[FeatureRow]
+    crs: Crs
+    #: How many match in all, where that is known.
+    matched: int | None
+    stamp: datetime
+    links: list[Link]
+    #: Address of the service's landing page.
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDocument:
+    """One feature, ready to be written."""
+
+    layer: LayerDefinition
+    feature: FeatureRow
+    crs: Crs
+    links: list[Link]
+    home: str
+
+
+class FeatureFormat(Protocol):
+    """A format that features are written in."""
+
+    #: Short name; the formats stand in the order of ``rank``, the lowest is the usual one.
+    name: str
+    rank: int
+    representation: Representation
+
+    def page(self, document: FeaturePageDocument) -> bytes:
+        """Write a page of features."""
+        ...
+
+    def feature(self, document: FeatureDocument) -> bytes:
+        """Write one feature."""
+        ...

@@ -1,0 +1,1 @@
+"""Formats that features are written in, one module each; every module offers a ``FORMAT``."""

@@ -1,0 +1,58 @@
+"""GeoJSON (RFC 7946), with each feature's time as in OGC Features and Geometries JSON."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from api.crs import Crs
+from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
+from api.negotiation import Representation
+from layers.reading import FeatureRow
+
+_OPTIONS = orjson.OPT_UTC_Z
+
+
+class GeoJson:
+    """Geometry goes out as the database wrote it, without being read."""
+
+    name: str = "geojson"
+    rank: int = 0
+    representation: Representation = Representation(
+        ("json", "geojson"), ("application/geo+json", "application/json")
+    )
+
+    def page(self, document: FeaturePageDocument) -> bytes:
+        """Write a FeatureCollection."""
+        collection: dict[str, Any] = {
+            "type": "FeatureCollection",
+            "timeStamp": document.stamp,
+            "numberReturned": len(document.features),
+        }
+        if document.matched is not None:
+            collection["numberMatched"] = document.matched
+        collection["links"] = document.links
+        collection["features"] = [_feature(row, document.crs) for row in document.features]
+        return orjson.dumps(collection, option=_OPTIONS)
+
+    def feature(self, document: FeatureDocument) -> bytes:
+        """Write a Feature."""
+        feature = {**_feature(document.feature, document.crs), "links": document.links}
+        return orjson.dumps(feature, option=_OPTIONS)
+
+
+def _feature(row: FeatureRow, crs: Crs) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "id": row.id,
+        "geometry": orjson.Fragment(crs.geometry(row.geometry_json)),
+        "properties": row.properties,
+        "time": {"interval": [_instant(row.valid_from), _instant(row.valid_to)]},
+    }
+
+
+def _instant(moment: datetime | None) -> datetime | str:
+    return ".." if moment is None else moment.astimezone(UTC)
+
+
+FORMAT: FeatureFormat = GeoJson()

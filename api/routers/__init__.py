@@ -1,0 +1,1 @@
+"""Groups of endpoints, one module each; every module offers a ``router``."""

@@ -1,0 +1,85 @@
+"""The layers as OGC collections: list, description, queryables and schema."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api import collection_documents as documents
+from api.answers import document_answer, json_answer
+from api.dependencies import TheService, TheViewer
+from api.html import anchor, table
+from api.links import base_url
+from api.negotiation import HTML, Representation, choose
+from api.query import read_query
+from layers.access import access_class
+
+router = APIRouter(prefix="/api/collections", tags=["Layers"])
+_SCHEMA = Representation(("json",), ("application/schema+json", "application/json"))
+
+
+@router.get("", summary="All layers")
+async def collections(request: Request, service: TheService, viewer: TheViewer) -> Response:
+    """Return the descriptions of all layers."""
+    home = f"{base_url(request)}/api"
+    layers = service.layers(viewer)
+    found: list[dict[str, Any]] = [
+        documents.collection(layer, await service.reader.extent(layer, viewer), home)
+        for layer in layers
+    ]
+    rows = [
+        [anchor(f"{home}/collections/{layer.name}", layer.name), layer.title.zh, layer.title.en]
+        for layer in layers
+    ]
+    title = "图层 / Layers"
+    return document_answer(
+        request, title, {"collections": found}, table(["id", "名称", "name"], rows)
+    )
+
+
+@router.get("/{layer}", summary="One layer")
+async def collection(
+    request: Request, layer: str, service: TheService, viewer: TheViewer
+) -> Response:
+    """Return the description of a layer."""
+    definition = service.layer(layer, viewer)
+    extent = await service.reader.extent(definition, viewer)
+    value = documents.collection(definition, extent, f"{base_url(request)}/api")
+    return document_answer(request, value["title"], value)
+
+
+@router.get("/{layer}/queryables", summary="What a layer's features can be filtered by")
+async def queryables(
+    request: Request, layer: str, service: TheService, viewer: TheViewer
+) -> Response:
+    """Return the fields that features can be filtered by, as a JSON schema."""
+    definition = service.layer(layer, viewer)
+    home = f"{base_url(request)}/api"
+    value = documents.queryables(definition, access_class(definition, viewer), home)
+    return _schema_answer(request, value)
+
+
+@router.get("/{layer}/schema", summary="What a layer's features are")
+async def schema(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
+    """Return what features are, as a JSON schema."""
+    definition = service.layer(layer, viewer)
+    home = f"{base_url(request)}/api"
+    value = documents.schema(definition, access_class(definition, viewer), home)
+    return _schema_answer(request, value)
+
+
+@router.get("/{layer}/feature-schema", summary="The JSON schema of a layer's GeoJSON features")
+async def feature_schema(
+    request: Request, layer: str, service: TheService, viewer: TheViewer
+) -> Response:
+    """Return the JSON schema of a layer's features as GeoJSON."""
+    definition = service.layer(layer, viewer)
+    home = f"{base_url(request)}/api"
+    value = documents.feature_schema(definition, access_class(definition, viewer), home)
+    return _schema_answer(request, value)
+
+
+def _schema_answer(request: Request, value: dict[str, Any]) -> Response:
+    wanted = read_query(request.scope["query_string"], {"f"}).get("f")
+    if choose((_SCHEMA, HTML), request.headers.get("accept"), wanted) is HTML:
+        return document_answer(request, value["title"], value)
+    return json_answer(request, value, media_type=_SCHEMA.media_type)

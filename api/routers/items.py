@@ -1,0 +1,164 @@
+"""The features of a layer."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from api.asgi import names_etag
+from api.dependencies import TheService, TheViewer
+from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
+from api.feature_request import (
+    ITEM_PARAMETERS,
+    PAGE_PARAMETERS,
+    FeatureRequest,
+    item_request,
+    page_request,
+)
+from api.links import Link, base_url, link, with_query
+from api.negotiation import choose
+from api.registry import feature_formats
+from api.service import Service
+from layers.errors import FeatureNotFound
+
+router = APIRouter(prefix="/api/collections/{layer}/items", tags=["Features"])
+
+_MOST_DIGITS = 18
+
+
+def _documented(parameters: Mapping[str, tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
+    """Return OpenAPI's description of query parameters."""
+    entries = []
+    for name, (schema, description) in parameters.items():
+        entry: dict[str, Any] = {
+            "name": name,
+            "in": "query",
+            "description": description,
+            "schema": schema,
+        }
+        if schema.get("type") == "array":
+            entry |= {"style": "form", "explode": False}
+        entries.append(entry)
+    return entries
+
+
+_FIELDS = {
+    "name": "fields",
+    "in": "query",
+    "description": "Any queryable of the layer with the value it must have.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "style": "form",
+    "explode": True,
+}
+
+
+@router.get(
+    "",
+    summary="Features of a layer",
+    openapi_extra={"parameters": [*_documented(PAGE_PARAMETERS), _FIELDS]},
+)
+async def items(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
+    """Return one page of a layer's features, current unless a time is given."""
+    definition = service.layer(layer, viewer)
+    wanted = page_request(definition, viewer, request.scope["query_string"])
+    chosen = _format(request, wanted)
+    headers = _headers(request, service, wanted, chosen)
+    if _is_known(request, headers):
+        return Response(status_code=304, headers=headers)
+    page = await service.reader.page(wanted.query)
+    home = f"{base_url(request)}/api"
+    address = f"{home}/collections/{definition.name}"
+    links = _self_links(f"{address}/items", wanted.parameters, chosen)
+    if page.next is not None:
+        following = {**wanted.parameters, "cursor": page.next}
+        media_type = chosen.representation.media_type
+        links.append(link(with_query(f"{address}/items", following), "next", media_type, "Next"))
+    links.append(link(address, "collection", "application/json", "The layer"))
+    document = FeaturePageDocument(
+        definition, page.features, wanted.crs, page.matched, datetime.now(UTC), links, home
+    )
+    body = chosen.page(document)
+    return Response(body, media_type=chosen.representation.media_type, headers=headers)
+
+
+@router.get(
+    "/{feature_id}",
+    summary="One feature",
+    openapi_extra={"parameters": _documented(ITEM_PARAMETERS)},
+)
+async def item(
+    request: Request, layer: str, feature_id: str, service: TheService, viewer: TheViewer
+) -> Response:
+    """Return one feature by its id, as it is now unless a time is given."""
+    definition = service.layer(layer, viewer)
+    wanted = item_request(
+        definition, viewer, _feature_id(layer, feature_id), request.scope["query_string"]
+    )
+    chosen = _format(request, wanted)
+    headers = _headers(request, service, wanted, chosen)
+    if _is_known(request, headers):
+        return Response(status_code=304, headers=headers)
+    row = await service.reader.feature(wanted.query)
+    home = f"{base_url(request)}/api"
+    address = f"{home}/collections/{definition.name}"
+    links = _self_links(f"{address}/items/{row.id}", wanted.parameters, chosen)
+    links.append(link(address, "collection", "application/json", "The layer"))
+    document = FeatureDocument(definition, row, wanted.crs, links, home)
+    body = chosen.feature(document)
+    return Response(body, media_type=chosen.representation.media_type, headers=headers)
+
+
+def _feature_id(layer: str, text: str) -> int:
+    """Read a feature's id; whatever is no number is the id of no feature.
+
+    Raises:
+        FeatureNotFound: If it is none.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise FeatureNotFound(f"{layer} has no feature '{text}'")
+    return int(text)
+
+
+def _format(request: Request, wanted: FeatureRequest) -> FeatureFormat:
+    formats: Sequence[FeatureFormat] = feature_formats()
+    representations = [entry.representation for entry in formats]
+    found = choose(representations, request.headers.get("accept"), wanted.format)
+    return formats[representations.index(found)]
+
+
+def _headers(
+    request: Request, service: Service, wanted: FeatureRequest, chosen: FeatureFormat
+) -> dict[str, str]:
+    headers = {
+        "content-crs": f"<{wanted.crs.uri}>",
+        "vary": "accept",
+        "cache-control": "no-cache",
+    }
+    if service.reader.is_listening:
+        version = service.data_version((wanted.query.layer.name,))
+        told = f"{base_url(request)}{request.url.path}?{sorted(wanted.parameters.items())}"
+        digest = blake2b(f"{version} {chosen.name} {told}".encode(), digest_size=12).hexdigest()
+        # Weak: the time of the answer within it may differ.
+        headers["etag"] = f'W/"{digest}"'
+        headers["x-data-version"] = str(version)
+    return headers
+
+
+def _is_known(request: Request, headers: dict[str, str]) -> bool:
+    given = request.headers.get("if-none-match")
+    return given is not None and names_etag(given.encode(), headers.get("etag", "").encode())
+
+
+def _self_links(address: str, parameters: dict[str, str], chosen: FeatureFormat) -> list[Link]:
+    media_type = chosen.representation.media_type
+    links = [link(with_query(address, parameters), "self", media_type, "This document")]
+    for entry in feature_formats():
+        if entry.name == chosen.name:
+            continue
+        token = entry.representation.tokens[0]
+        href = with_query(address, {**parameters, "f": token})
+        title = f"This document as {token.upper()}"
+        links.append(link(href, "alternate", entry.representation.media_type, title))
+    return links

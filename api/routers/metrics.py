@@ -1,0 +1,16 @@
+"""Prometheus metrics."""
+
+from fastapi import APIRouter, Response
+
+from api.dependencies import TheService
+from api.telemetry import MEDIA_TYPE
+
+router = APIRouter(tags=["Operation"])
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+async def metrics(service: TheService) -> Response:
+    """Return all figures in Prometheus' text form."""
+    service.telemetry.cache_bytes.set(service.cache.bytes)
+    service.telemetry.cache_tiles.set(len(service.cache))
+    return Response(service.telemetry.exposition(), media_type=MEDIA_TYPE)

@@ -1,0 +1,27 @@
+"""The icons that styles draw, as a sprite sheet."""
+
+import re
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from api.answers import bytes_answer
+from api.errors import UnknownResource
+from tiles.sprites import sprite_sheet
+
+router = APIRouter(prefix="/sprites", tags=["Maps"])
+_FILE = re.compile(r"onemap(?:@(?P<ratio>2|3)x)?\.(?P<kind>json|png)")
+_CACHE_CONTROL = "public, max-age=3600"
+
+
+@router.get("/{file}", summary="A sprite sheet: onemap.json, onemap.png, onemap@2x.json, …")
+async def sprite(request: Request, file: str) -> Response:
+    """Return the sheet's image or its index, for 1, 2 or 3 device pixels a CSS pixel."""
+    match = _FILE.fullmatch(file)
+    if match is None:
+        raise UnknownResource(f"there is no sprite file '{file}'")
+    sheet = sprite_sheet(int(match["ratio"] or 1))
+    if match["kind"] == "png":
+        return bytes_answer(request, sheet.png, "image/png", cache_control=_CACHE_CONTROL)
+    index = orjson.dumps(sheet.index)
+    return bytes_answer(request, index, "application/json", cache_control=_CACHE_CONTROL)

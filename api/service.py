@@ -1,0 +1,160 @@
+"""What one server process holds: settings, catalogue, reader, tile cache and figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from api.settings import ApiSettings
+from api.telemetry import Telemetry
+from layers.access import Viewer, access_class, may_know
+from layers.catalogue import Catalogue
+from layers.definition import LayerDefinition
+from layers.errors import DatabaseUnavailable, UnknownLayer
+from layers.reading import CityReader
+from layers.settings import LayersSettings
+from tiles.cache import TileCache
+from tiles.registry import tile_formats
+from tiles.rendering import TileRenderer
+from tiles.tileset import TileSet, layer_tiles, map_tiles
+
+_MEGABYTE = 1024 * 1024
+NO_DATABASE = "ONEMAP_DATABASE_URL is not set, or is no address of a PostgreSQL database"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """What tiles of one set, zoom and access class are made of."""
+
+    tileset: TileSet
+    #: Names of the layers in the tiles of this zoom.
+    layers: tuple[str, ...]
+    #: Equal exactly where viewers see the same bytes.
+    access: str
+
+
+class Service:
+    """The state of the service, made by ``create_app`` and opened by the server's start."""
+
+    def __init__(
+        self, settings: ApiSettings, layers_settings: LayersSettings, catalogue: Catalogue
+    ) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.telemetry = Telemetry()
+        self.cache = TileCache(settings.tile_cache_mb * _MEGABYTE)
+        self._layers_settings = layers_settings
+        self._reader: CityReader | None = None
+        self._renderer: TileRenderer | None = None
+        self._plans: dict[tuple[str, int, Viewer], TilePlan] = {}
+        self._layer_plans: dict[tuple[str, int, Viewer], TilePlan] = {}
+
+    async def start(self) -> None:
+        """Open the reader; the database may come up later, its address must be there."""
+        if not _has_address(self._layers_settings):
+            _log.error("service.no_database_address")
+            return
+        self._reader = await CityReader.open(self._layers_settings, self.catalogue)
+        self._renderer = TileRenderer(self._reader, tile_formats()["mvt"])
+
+    async def stop(self) -> None:
+        """Close the reader."""
+        if self._reader is not None:
+            await self._reader.close()
+        self._reader = self._renderer = None
+
+    @property
+    def reader(self) -> CityReader:
+        """The reading side.
+
+        Raises:
+            DatabaseUnavailable: If the service was started without a database's address.
+        """
+        if self._reader is None:
+            raise DatabaseUnavailable(NO_DATABASE)
+        return self._reader
+
+    @property
+    def renderer(self) -> TileRenderer:
+        """What cuts tiles.
+
+        Raises:
+            DatabaseUnavailable: If the service was started without a database's address.
+        """
+        if self._renderer is None:
+            raise DatabaseUnavailable(NO_DATABASE)
+        return self._renderer
+
+    def layer(self, name: str, viewer: Viewer) -> LayerDefinition:
+        """Return a layer that the viewer may know of.
+
+        Raises:
+            UnknownLayer: If there is none of that name, or not for this viewer.
+        """
+        layer = self.catalogue.layer(name)
+        if not may_know(layer, viewer):
+            raise UnknownLayer(f"there is no layer '{name}'")
+        return layer
+
+    def layers(self, viewer: Viewer) -> list[LayerDefinition]:
+        """Return all layers that the viewer may know of, by name."""
+        known = (self.catalogue.layers[name] for name in self.catalogue.layer_names)
+        return [layer for layer in known if may_know(layer, viewer)]
+
+    def map_tiles(self, name: str, viewer: Viewer) -> TileSet:
+        """Return the tile set of a map.
+
+        Raises:
+            UnknownMap: If there is none of that name.
+        """
+        return map_tiles(self.catalogue, self.catalogue.map(name), viewer)
+
+    def map_plan(self, name: str, z: int, viewer: Viewer) -> TilePlan:
+        """Return the plan of a map's tiles at zoom ``z``.
+
+        Raises:
+            UnknownMap: If there is no map of that name.
+            TileOutOfRange: If the map has no tiles at that zoom.
+        """
+        key = (name, z, viewer)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _plan(self.map_tiles(name, viewer), z, viewer)
+        return plan
+
+    def layer_plan(self, name: str, z: int, viewer: Viewer) -> TilePlan:
+        """Return the plan of one layer's own tiles at zoom ``z``.
+
+        Raises:
+            UnknownLayer: If there is no layer of that name for this viewer.
+            TileOutOfRange: If the layer has no tiles at that zoom.
+        """
+        key = (name, z, viewer)
+        plan = self._layer_plans.get(key)
+        if plan is None:
+            tileset = layer_tiles(self.layer(name, viewer))
+            plan = self._layer_plans[key] = _plan(tileset, z, viewer)
+        return plan
+
+    def data_version(self, layers: tuple[str, ...]) -> int:
+        """Return one number that grows whenever any of ``layers`` changes.
+
+        It is the sum of their data versions: as each only grows, equal sums mean equal versions.
+        """
+        versions: Mapping[str, int] = self.reader.data_versions()
+        return sum(versions.get(name, 0) for name in layers)
+
+
+def _plan(tileset: TileSet, z: int, viewer: Viewer) -> TilePlan:
+    layers = tileset.layers_at(z)
+    access = ";".join(access_class(layer, viewer).key for layer in layers)
+    return TilePlan(tileset, tuple(layer.name for layer in layers), access)
+
+
+def _has_address(settings: LayersSettings) -> bool:
+    try:
+        settings.url()
+    except (ValueError, DatabaseUnavailable):
+        return False
+    return True

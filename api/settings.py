@@ -1,0 +1,38 @@
+"""Settings of the HTTP service, read once at a door from the environment and passed down."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_WEB_CLIENT = Path(__file__).parent.parent / "web" / "dist"
+
+
+class ApiSettings(BaseSettings):
+    """Where the service listens and how it answers.
+
+    Every setting is read from the environment variable ``ONEMAP_`` + its name.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ONEMAP_", frozen=True, extra="ignore")
+
+    #: Address to listen on.
+    host: str = "127.0.0.1"
+    #: TCP port to listen on.
+    port: int = Field(default=8000, ge=1, le=65535)
+    #: Folder of the built web client.
+    web_root: Path = _WEB_CLIENT
+    #: The service's address as clients see it, such as ``https://map.example.cn``, where a proxy
+    #: stands before it; without one, the address of each request is used.
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")
+    #: Origins of other sites whose pages may read the service, as a JSON list; ``["*"]`` for all.
+    cors_origins: tuple[str, ...] = ()
+    #: The map whose tiles stand for the whole dataset in OGC API Tiles.
+    default_map: str = "city"
+    #: Megabytes of tiles that a server process keeps in memory.
+    tile_cache_mb: int = Field(default=256, ge=0, le=1_000_000)
+    #: Seconds for which a front end may use a tile without asking again. 0: it asks each time,
+    #: and mostly hears that nothing changed.
+    tile_max_age_s: int = Field(default=0, ge=0, le=31_536_000)
+    #: Whether every request is logged, not only those that fail.
+    access_log: bool = False

@@ -1,0 +1,46 @@
+"""The ``datetime`` and ``asOf`` parameters."""
+
+from datetime import datetime
+
+from api.errors import InvalidParameter
+from gis.times import Interval, parse_instant, parse_time
+
+
+def valid_time(text: str | None) -> datetime | Interval | None:
+    """Read ``datetime``: an instant or an interval; ``None`` is now.
+
+    Raises:
+        InvalidParameter: If it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidParameter(f"datetime: {error}") from error
+
+
+def valid_instant(text: str | None) -> datetime | None:
+    """Read ``datetime`` where only an instant will do, as for a tile.
+
+    Raises:
+        InvalidParameter: If it is none.
+    """
+    time = valid_time(text)
+    if isinstance(time, Interval):
+        raise InvalidParameter("datetime: a map shows one instant, not an interval")
+    return time
+
+
+def record_time(text: str | None) -> datetime | None:
+    """Read ``asOf``: an instant; ``None`` is now.
+
+    Raises:
+        InvalidParameter: If it is none.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidParameter(f"asOf: {error}") from error

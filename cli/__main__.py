@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``onemap``."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,175 @@
+"""``onemap load``: a survey file becomes versions of a layer's features."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from cli.city import catalogue_of, database_url, open_store
+from etl.load import LoadRequest, RefusedLoad, load
+from etl.load import Progress as LoadProgress
+from etl.report import LoadReport
+from etl.settings import EtlSettings
+from gis.times import parse_instant
+from layers.errors import OneMapError
+from layers.settings import LayersSettings
+
+_STAGES = {"checking": "reading and checking", "applying": "writing versions", "done": "done"}
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _share(text: str) -> float:
+    """Read ``5%`` or ``0.05``."""
+    try:
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise typer.BadParameter(f"'{text}' is not a share: write 5% or 0.05")
+    return share
+
+
+def load_command(
+    file: Annotated[
+        Path,
+        typer.Argument(help="Shapefile, GeoPackage, GeoJSON or CSV; a folder or zip with one."),
+    ],
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="The layer; a mapping may name it.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", "-m", help="How the file's columns fit the layer.")
+    ] = None,
+    valid_from: Annotated[
+        datetime | None,
+        typer.Option(parser=_instant, metavar="DATE", help="Since when things are so; today."),
+    ] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="The survey's reference system, such as EPSG:4547.")
+    ] = None,
+    source_layer: Annotated[
+        str | None, typer.Option(help="The file's layer, where it has several.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The encoding of its text.")] = None,
+    operator: Annotated[
+        str | None, typer.Option(help="Who answers for this load; the user's name.")
+    ] = None,
+    max_bad: Annotated[
+        float | None,
+        typer.Option(parser=_share, metavar="SHARE", help="Accept up to so many bad rows; 5%."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The survey is complete: what it misses has ended.")
+    ] = False,
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="Accept positions outside the CRS's area of use.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
+) -> None:
+    """Load a survey file into a layer: all its good rows in one transaction, or nothing."""
+    if report is not None and not report.absolute().parent.is_dir():
+        _fail(f"{report}: the report cannot be written: there is no folder {report.parent}")
+    request = LoadRequest(
+        source=file,
+        layer=layer,
+        mapping=mapping,
+        valid_from=valid_from,
+        crs=crs,
+        source_layer=source_layer,
+        encoding=encoding,
+        operator=operator or _user(),
+        max_bad=max_bad,
+        full=full,
+        anywhere=anywhere,
+    )
+    try:
+        done = _run(request)
+    except RefusedLoad as error:
+        _write(report, error.report)
+        _fail(str(error))
+    except OneMapError as error:
+        _fail(str(error))
+    else:
+        _write(report, done)
+        typer.echo(done.as_text())
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``load`` to the command line."""
+    app.command("load")(load_command)
+
+
+def _run(request: LoadRequest) -> LoadReport:
+    settings = LayersSettings()
+    catalogue = catalogue_of(settings)
+    with open_store(database_url(settings), catalogue) as store, _bar() as tell:
+        return load(request, store, catalogue, EtlSettings(), tell)
+
+
+class _Bar:
+    """Shows how far a load has come."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("opening", total=None)
+
+    def __call__(self, state: LoadProgress) -> None:
+        self._progress.update(
+            self._task,
+            description=_STAGES[state.stage],
+            completed=state.rows,
+            total=state.total,
+        )
+
+
+@contextmanager
+def _bar() -> Iterator[_Bar]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _Bar(progress)
+
+
+def _write(path: Path | None, report: LoadReport) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(report.as_json() + "\n", encoding="utf-8")
+    except OSError as error:
+        _fail(f"{path}: the report cannot be written: {error.strerror}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"onemap load: {' '.join(message.split())}", err=True)
+    raise typer.Exit(1)

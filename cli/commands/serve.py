@@ -1,0 +1,69 @@
+"""``onemap serve``: the HTTP service over the database of ONEMAP_DATABASE_URL."""
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import typer
+
+from api.app import create_app
+from api.settings import ApiSettings
+from cli.city import catalogue_of, database_url
+from cli.serving import address_of, claimed_address, serve_until_stopped
+from cli.settings import read_settings
+from cli.signals import orderly_end
+from layers.catalogue import Catalogue
+from layers.errors import DatabaseUnavailable
+from layers.reading import CityReader
+from layers.settings import LayersSettings
+
+#: Seconds in which a reachable database must answer.
+_PATIENCE_S = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``serve``."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on; ONEMAP_HOST, 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="The port to listen on; ONEMAP_PORT, 8000."),
+    ] = None,
+) -> None:
+    """Serve the map, the tiles and the API over the database of ONEMAP_DATABASE_URL."""
+    service = read_settings(ApiSettings)
+    layers = read_settings(LayersSettings)
+    database_url(layers)
+    catalogue = catalogue_of(layers)
+    with claimed_address(host or service.host, service.port if port is None else port) as claimed:
+        asyncio.run(_refuse_unready(layers, catalogue))
+        try:
+            with orderly_end():
+                serve_until_stopped(
+                    create_app(service, layers, catalogue),
+                    claimed,
+                    lambda: typer.echo(f"One Map serves on {address_of(claimed)}/"),
+                )
+        except KeyboardInterrupt:
+            typer.echo("Stopped.")
+
+
+async def _refuse_unready(settings: LayersSettings, catalogue: Catalogue) -> None:
+    reader = await CityReader.open(settings, catalogue)
+    try:
+        shortcomings = await reader.ready()
+        if shortcomings:
+            # A reader that has only just been opened may need a moment.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_S):
+                    await reader.listening()
+            shortcomings = await reader.ready()
+    finally:
+        await reader.close()
+    if shortcomings:
+        raise DatabaseUnavailable("; ".join(shortcomings))

@@ -1,0 +1,39 @@
+"""``onemap``: the command line of One Map."""
+
+import sys
+
+import typer
+
+from cli.registry import register_all
+from layers.errors import OneMapError
+
+EXPECTED = (OneMapError, OSError)
+
+
+def build_app() -> typer.Typer:
+    """Return the application with the commands of every group in ``cli/commands``."""
+    app = typer.Typer(
+        name="onemap",
+        help="One Map: a server that gives a city one versioned map.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    register_all(app)
+    return app
+
+
+def main() -> None:
+    """Run ``onemap``; an expected failure is told on stderr, without a traceback, exit status 1."""
+    try:
+        build_app()()
+    except EXPECTED as error:
+        print(f"onemap: {_told(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

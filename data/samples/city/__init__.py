@@ -1,0 +1,1 @@
+"""A synthetic Xianning: terrain, streets, parcels and everything a city map needs, by seed."""

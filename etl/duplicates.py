@@ -1,0 +1,74 @@
+"""Find business keys that a file holds more than once, without keeping the keys."""
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pandas.util import hash_array
+
+from etl.columns import Column
+from etl.convert import to_text
+from etl.faults import Fault, Mask
+
+#: Separates the parts of a key; it stands in no text that people write.
+_SEPARATOR = "\x1f"
+
+
+class DuplicateKeys:
+    """Remembers a 64-bit hash and the row number of each key seen: 16 bytes a row.
+
+    Two different keys share a hash with a probability of 3e-8 for a million rows.
+    """
+
+    def __init__(self, key: tuple[str, ...]) -> None:
+        self._key = key
+        #: Sorted runs of hashes with their rows; neighbours are merged when of like size.
+        self._runs: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
+
+    def check(self, columns: list[Column], rows: NDArray[np.int64], usable: Mask) -> list[Fault]:
+        """Tell which rows repeat a key of an earlier good row, in this batch or before.
+
+        Args:
+            columns: The batch's fields.
+            rows: Row numbers in the file.
+            usable: Rows that passed the other checks; only these count.
+        """
+        by_name = {column.field.name: column for column in columns}
+        parts = [to_text(by_name[name].values) for name in self._key]
+        joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
+        places = np.flatnonzero(usable)
+        texts = joined.to_numpy(zero_copy_only=False)
+        hashes = hash_array(texts[places], categorize=False)
+        order = np.argsort(hashes, kind="stable")
+        hashes, places = hashes[order], places[order]
+        again = np.zeros(len(hashes), dtype=bool)
+        again[1:] = hashes[1:] == hashes[:-1]
+        first_of_run = np.maximum.accumulate(np.where(again, 0, np.arange(len(hashes))))
+        earlier = rows[places[first_of_run]] if len(places) else rows[:0]
+        for known, known_rows in self._runs:
+            at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+            hit = known[at] == hashes
+            again |= hit
+            earlier = np.where(hit, known_rows[at], earlier)
+        self._remember(hashes[~again], rows[places[~again]])
+        if not again.any():
+            return []
+        repeated = np.zeros(len(usable), dtype=bool)
+        repeated[places[again]] = True
+        first = dict(zip(places[again].tolist(), earlier[again].tolist(), strict=True))
+        name = ", ".join(self._key)
+
+        def describe(row: int) -> str:
+            key = str(texts[row]).replace(_SEPARATOR, ", ")
+            return f"the key {name} = '{key}' already stands in row {first[row]}"
+
+        return [Fault("duplicate_key", repeated, describe)]
+
+    def _remember(self, hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
+        if not len(hashes):
+            return
+        while self._runs and len(self._runs[-1][0]) <= len(hashes):
+            known, known_rows = self._runs.pop()
+            hashes, rows = np.concatenate([known, hashes]), np.concatenate([known_rows, rows])
+            order = np.argsort(hashes, kind="stable")
+            hashes, rows = hashes[order], rows[order]
+        self._runs.append((hashes, rows))

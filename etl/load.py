@@ -1,0 +1,316 @@
+"""The load: read → map → transform → check → stage → apply, in one transaction."""
+
+import hashlib
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from etl.formats import open_source
+from etl.mapping import Mapping, plan_columns, read_mapping, unused_columns
+from etl.prefetch import prefetch
+from etl.prepare import PreparedBatch, Preparer
+from etl.reader import Source, SourceInfo, SourceOptions
+from etl.report import LoadReport
+from etl.settings import EtlSettings
+from etl.shapes import ShapeMaker
+from gis.crs import CrsError, HeightDatum, SourceCrs, ToStorage, resolve, to_storage
+from gis.times import BEIJING
+from layers.catalogue import Catalogue
+from layers.definition import LayerDefinition
+from layers.errors import LoadRefused
+from layers.store import LoadHeader, LoadSession, Store
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """What to load, and what is known of it beyond what it and its mapping say."""
+
+    source: Path
+    #: May be left to the mapping.
+    layer: str | None = None
+    mapping: Path | None = None
+    #: From when on things are as the survey says; today in Beijing if nobody says.
+    valid_from: datetime | None = None
+    crs: str | None = None
+    source_layer: str | None = None
+    encoding: str | None = None
+    operator: str = "unknown"
+    #: Share of bad rows (0 to 1) up to which the load is accepted.
+    max_bad: float | None = None
+    #: The survey covers the whole layer: what it misses has ended.
+    full: bool = False
+    #: Accept coordinates outside the area their CRS is made for.
+    anywhere: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a load has come."""
+
+    #: ``checking``, ``applying`` or ``done``.
+    stage: str
+    rows: int
+    #: Rows of the source, where the format knows.
+    total: int | None
+
+
+class RefusedLoad(LoadRefused):
+    """A load that was refused after its rows were looked at; its report says more."""
+
+    def __init__(self, message: str, report: LoadReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+def load(
+    request: LoadRequest,
+    store: Store,
+    catalogue: Catalogue,
+    settings: EtlSettings,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> LoadReport:
+    """Load a survey file into a layer: all of its good rows, or nothing.
+
+    Args:
+        request: What to load.
+        store: Where to.
+        catalogue: The layers and code lists.
+        settings: Batch size and limits.
+        progress: Is told after every batch.
+
+    Returns:
+        The report, which is also kept with the load.
+
+    Raises:
+        OneMapError: If the load is refused or the database is not there; nothing was changed.
+    """
+    started = time.monotonic()
+    mapping = read_mapping(request.mapping) if request.mapping is not None else None
+    layer = catalogue.layer(_layer_name(request, mapping))
+    said = request.crs or (mapping.crs if mapping else None)
+    said_crs = _resolve(said) if said is not None else None
+    options = _options(request, mapping, said_crs, settings)
+    with open_source(request.source, options, settings.max_unpacked_bytes) as source:
+        crs, way, notes = _way(request.source, source.info, said_crs, layer)
+        checksum = source_checksum(request.source)
+        report = LoadReport(
+            layer=layer.name,
+            source=request.source.name,
+            format=source.info.format,
+            source_layer=source.info.layer,
+            checksum=checksum,
+            crs=crs.label,
+            transformation=way.description,
+            accuracy_m=way.accuracy_m,
+            encoding=source.info.encoding,
+            operator=request.operator,
+            valid_from=_valid_from(request, mapping),
+            mapping=request.mapping.name if request.mapping else None,
+            full=request.full,
+            notes=[*source.info.notes, *notes],
+        )
+        plans = plan_columns(layer, mapping, source.info.columns)
+        report.unused_columns = unused_columns(plans, source.info.columns)
+        preparer = Preparer(
+            layer,
+            plans,
+            _shape_maker(request, mapping, layer, crs, way),
+            catalogue.codes,
+            mapping.heights if mapping else None,
+        )
+        run = _Run(
+            report,
+            source,
+            preparer,
+            _max_bad(request, mapping, settings),
+            settings.examples,
+            progress,
+            started,
+        )
+        header = LoadHeader(
+            source=request.source.name,
+            checksum=checksum,
+            crs=crs.label,
+            valid_from=report.valid_from,
+            operator=request.operator,
+            mapping=mapping.model_dump(mode="json", by_alias=True) if mapping else {},
+            full=request.full,
+        )
+        with store.open_load(layer, header) as session:
+            run.into(session)
+    report.seconds["total"] = time.monotonic() - started
+    progress(Progress("done", report.rows, report.rows))
+    return report
+
+
+@dataclass
+class _Run:
+    """The rows of one load on their way."""
+
+    report: LoadReport
+    source: Source
+    preparer: Preparer
+    max_bad: float
+    examples: int
+    progress: Callable[[Progress], None]
+    started: float
+
+    def into(self, session: LoadSession) -> None:
+        """Send everything, apply it and keep the report."""
+        report, total = self.report, self.source.info.features
+        report.load_id = session.load_id
+        reading = time.monotonic()
+        self.progress(Progress("checking", 0, total))
+        with closing(self._prepared()) as batches:
+            for batch in batches:
+                report.count(batch, self.examples)
+                if total is not None and report.bad > self.max_bad * max(total, report.rows):
+                    self._refuse_bad()
+                session.stage(batch.good)
+                session.quarantine(batch.bad)
+                self.progress(Progress("checking", report.rows, total))
+        report.seconds["read, check and send"] = time.monotonic() - reading
+        if report.bad > self.max_bad * report.rows:
+            self._refuse_bad()
+        if not report.good:
+            self._refuse("the file has no feature" if not report.rows else "no row is good")
+        applying = time.monotonic()
+        self.progress(Progress("applying", report.rows, total))
+        report.outcome = session.apply()
+        report.seconds["apply"] = time.monotonic() - applying
+        report.seconds["total"] = time.monotonic() - self.started
+        session.finish(report.as_dict())
+
+    def _prepared(self) -> Generator[PreparedBatch, None, None]:
+        # Reading runs ahead in one thread and checking in another, while this one sends.
+        with closing(prefetch(self.source.batches())) as batches:
+            with closing(prefetch(self.preparer.prepare(batch) for batch in batches)) as prepared:
+                yield from prepared
+
+    def _refuse_bad(self) -> None:
+        worst = sorted(self.report.rules.values(), key=lambda rule: -rule.rows)
+        listed = ", ".join(f"{rule.rule} ({rule.rows})" for rule in worst[:3])
+        example = worst[0].examples[0] if worst[0].examples else {}
+        self._refuse(
+            f"{self.report.bad} of {self.report.rows} rows are bad, more than "
+            f"{self.max_bad:.0%}: {listed}"
+            + (f"; row {example['row']}: {example['message']}" if example else "")
+        )
+
+    def _refuse(self, reason: str) -> None:
+        self.report.refused = reason
+        self.report.seconds["total"] = time.monotonic() - self.started
+        raise RefusedLoad(f"{self.report.source}: {reason}", self.report)
+
+
+def _layer_name(request: LoadRequest, mapping: Mapping | None) -> str:
+    if request.layer is None and mapping is None:
+        raise LoadRefused("say the layer with --layer, or give a mapping that names it")
+    if request.layer is not None and mapping is not None and mapping.layer != request.layer:
+        raise LoadRefused(
+            f"the mapping {request.mapping} is for layer {mapping.layer}, not {request.layer}"
+        )
+    return str(request.layer if request.layer is not None else mapping and mapping.layer)
+
+
+def _options(
+    request: LoadRequest, mapping: Mapping | None, crs: SourceCrs | None, settings: EtlSettings
+) -> SourceOptions:
+    options = SourceOptions(
+        layer=request.source_layer,
+        encoding=request.encoding,
+        crs=crs,
+        batch_rows=settings.batch_rows,
+    )
+    if mapping is None:
+        return options
+    return replace(
+        options,
+        layer=options.layer or mapping.source_layer,
+        encoding=options.encoding or mapping.encoding,
+        coordinates=mapping.coordinates.columns() if mapping.coordinates else None,
+    )
+
+
+def _resolve(text: str) -> SourceCrs:
+    try:
+        return resolve(text)
+    except CrsError as error:
+        raise LoadRefused(str(error)) from error
+
+
+def _way(
+    path: Path, info: SourceInfo, said: SourceCrs | None, layer: LayerDefinition
+) -> tuple[SourceCrs, ToStorage, list[str]]:
+    """Decide the source's CRS: the one said, else the one declared."""
+    notes: list[str] = []
+    if said is None:
+        if info.crs is None:
+            raise LoadRefused(f"{path}: does not say its reference system: give it with --crs")
+        try:
+            crs = resolve(info.crs)
+        except CrsError as error:
+            raise LoadRefused(f"{path}: {error}") from error
+    else:
+        crs = said
+        if info.crs is not None and info.crs != said.label:
+            notes.append(f"the file says {_short(info.crs)}, but {said.label} was given and used")
+    if layer.geometry.z and crs.heights not in (HeightDatum.UNSTATED, HeightDatum.NORMAL_1985):
+        raise LoadRefused(
+            f"{path}: its heights are {crs.heights}, not 1985 normal heights: convert them, or "
+            "give a horizontal --crs if they are 1985 heights after all"
+        )
+    return crs, to_storage(crs), notes
+
+
+def _shape_maker(
+    request: LoadRequest,
+    mapping: Mapping | None,
+    layer: LayerDefinition,
+    crs: SourceCrs,
+    way: ToStorage,
+) -> ShapeMaker:
+    return ShapeMaker(
+        layer.geometry,
+        crs,
+        way,
+        anywhere=request.anywhere or (mapping is not None and mapping.anywhere),
+        inner_points=mapping is not None and mapping.shape == "inner_point",
+    )
+
+
+def _short(crs: str) -> str:
+    return crs if len(crs) < 40 else crs.split('"')[1]
+
+
+def _valid_from(request: LoadRequest, mapping: Mapping | None) -> datetime:
+    if request.valid_from is not None:
+        return request.valid_from
+    if mapping is not None and mapping.start is not None:
+        return mapping.start
+    return datetime.now(BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _max_bad(request: LoadRequest, mapping: Mapping | None, settings: EtlSettings) -> float:
+    for share in (request.max_bad, mapping.max_bad if mapping else None):
+        if share is not None:
+            return share
+    return settings.max_bad
+
+
+def source_checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files of a data set, in hexadecimal."""
+    digest = hashlib.sha256()
+    files = [path]
+    if path.is_dir():
+        files = sorted(entry for entry in path.rglob("*") if entry.is_file())
+    elif path.suffix.lower() == ".shp":
+        files = sorted(entry for entry in path.parent.iterdir() if entry.stem == path.stem)
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

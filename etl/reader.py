@@ -1,0 +1,100 @@
+"""What a source format must offer: the protocol of the plug-ins in ``etl/readers``."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from gis.crs import SourceCrs
+
+
+@dataclass(frozen=True)
+class CoordinateColumns:
+    """Which columns of a table hold the position.
+
+    Either ``wkt``, or ``x`` and ``y`` (and ``z``). With ``order`` ``en`` the column ``x`` is the
+    easting or longitude; with ``ne`` it is the northing, as Chinese surveys write it. Without an
+    order the reader decides by the column names and the axes of the CRS.
+    """
+
+    wkt: str | None = None
+    x: str | None = None
+    y: str | None = None
+    z: str | None = None
+    order: Literal["en", "ne"] | None = None
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What the person or the mapping says about a file beyond what it says itself."""
+
+    layer: str | None = None
+    encoding: str | None = None
+    crs: SourceCrs | None = None
+    coordinates: CoordinateColumns | None = None
+    batch_rows: int = 32_768
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of a source once it is open."""
+
+    format: str
+    layer: str
+    #: The CRS the file declares (authority code or WKT); ``None`` if it declares none.
+    crs: str | None
+    columns: tuple[str, ...]
+    encoding: str | None = None
+    #: Number of features, where the format knows it.
+    features: int | None = None
+    #: Things a person should know, for the report.
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """Some rows of a source, in its own CRS and with its own column names."""
+
+    #: 1-based number of the first row in the file.
+    first_row: int
+    #: All attributes; column names may repeat where the file repeats them.
+    attributes: pa.Table
+    #: Binary array of WKB, x = easting or longitude; null where a row has no readable geometry.
+    wkb: pa.Array
+
+
+class Source(Protocol):
+    """An open source."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source."""
+
+    def batches(self) -> Iterator[SourceBatch]:
+        """Read all rows once, from the first to the last.
+
+        Raises:
+            LoadRefused: If the file breaks off or cannot be decoded.
+        """
+
+
+class Reader(Protocol):
+    """A plug-in: one file format. Its module offers one as ``READER``."""
+
+    @property
+    def name(self) -> str:
+        """The format's name as people know it."""
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """File name endings it reads, lower case with the dot."""
+
+    def open(self, path: Path, options: SourceOptions) -> AbstractContextManager[Source]:
+        """Open a file.
+
+        Raises:
+            LoadRefused: If it cannot be read, or more must be said about it; one clear sentence.
+        """

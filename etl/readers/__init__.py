@@ -1,0 +1,1 @@
+"""One module a source format, each with a ``READER`` (the protocol is in ``etl/reader.py``)."""

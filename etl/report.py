@@ -1,0 +1,131 @@
+"""The report of a load: what came in, what was refused and why, how long it took."""
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from etl.prepare import PreparedBatch
+from layers.store import LoadOutcome
+
+
+@dataclass
+class BrokenRule:
+    """How often a rule was broken, with some examples."""
+
+    rule: str
+    rows: int = 0
+    examples: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass
+class LoadReport:
+    """The report of one load; a plain record that is also kept with the load."""
+
+    layer: str
+    source: str
+    format: str
+    source_layer: str
+    checksum: str
+    crs: str
+    transformation: str
+    accuracy_m: float
+    encoding: str | None
+    operator: str
+    valid_from: datetime
+    mapping: str | None
+    full: bool
+    load_id: int | None = None
+    rows: int = 0
+    good: int = 0
+    bad: int = 0
+    repaired: int = 0
+    without_height: int = 0
+    flattened: int = 0
+    notes: list[str] = field(default_factory=list)
+    unused_columns: list[str] = field(default_factory=list)
+    rules: dict[str, BrokenRule] = field(default_factory=dict)
+    outcome: LoadOutcome | None = None
+    #: Seconds of the whole load and of its stages; reading and checking run beside sending.
+    seconds: dict[str, float] = field(default_factory=dict)
+    refused: str | None = None
+
+    def count(self, batch: PreparedBatch, examples: int) -> None:
+        """Add a batch.
+
+        Args:
+            batch: The batch after its checks.
+            examples: How many examples each rule keeps.
+        """
+        self.rows += batch.rows
+        self.good += batch.good.num_rows
+        self.bad += len(batch.bad)
+        self.repaired += batch.repaired
+        self.without_height += batch.without_height
+        self.flattened += batch.flattened
+        for rule, rows in batch.broken.items():
+            entry = self.rules.setdefault(rule, BrokenRule(rule))
+            entry.rows += len(rows)
+            for number, message in rows[: max(examples - len(entry.examples), 0)]:
+                entry.examples.append({"row": number, "message": message})
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows of the file over the seconds of the whole load."""
+        total = self.seconds.get("total", 0.0)
+        return self.rows / total if total else 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the report as JSON can hold it."""
+        record = asdict(self)
+        record["valid_from"] = self.valid_from.isoformat()
+        record["rules"] = sorted(record["rules"].values(), key=lambda rule: -rule["rows"])
+        record["seconds"] = {name: round(value, 3) for name, value in self.seconds.items()}
+        record["rows_per_second"] = round(self.rows_per_second, 1)
+        record["peak_memory_bytes"] = peak_memory()
+        return record
+
+    def as_json(self) -> str:
+        """Return the report as indented JSON."""
+        return json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
+
+    def as_text(self) -> str:
+        """Return the report as a person reads it."""
+        lines = [
+            f"{self.source} → {self.layer}  ({self.format}, {self.crs}, valid from "
+            f"{self.valid_from.date()})",
+            f"  {self.rows:,} rows: {self.good:,} good, {self.bad:,} bad, "
+            f"{self.repaired:,} repaired geometries",
+        ]
+        if self.outcome is not None:
+            lines.append(
+                f"  {self.outcome.added:,} added, {self.outcome.changed:,} changed, "
+                f"{self.outcome.unchanged:,} unchanged, {self.outcome.closed:,} closed; "
+                f"data version {self.outcome.data_version}, load {self.load_id}"
+            )
+        lines.append(
+            f"  {self.seconds.get('total', 0.0):.1f} s, {self.rows_per_second:,.0f} rows/s, "
+            f"peak memory {peak_memory() / 1024**2:,.0f} MB"
+        )
+        if self.accuracy_m:
+            lines.append(f"  the datum transformation is good to {self.accuracy_m:g} m")
+        if self.without_height:
+            lines.append(f"  {self.without_height:,} features came without heights and lie at 0 m")
+        if self.flattened:
+            lines.append(f"  {self.flattened:,} heights were dropped: the layer has none")
+        if self.unused_columns:
+            lines.append(f"  columns not used: {', '.join(self.unused_columns)}")
+        lines.extend(f"  note: {note}" for note in self.notes)
+        for rule in sorted(self.rules.values(), key=lambda rule: -rule.rows):
+            lines.append(f"  {rule.rows:,} × {rule.rule}")
+            lines.extend(f"      row {e['row']}: {e['message']}" for e in rule.examples[:2])
+        if self.refused is not None:
+            lines.append(f"  refused: {self.refused}")
+        return "\n".join(lines)
+
+
+def peak_memory() -> int:
+    """Return the most memory this process has held, in bytes (Linux counts KiB, macOS bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

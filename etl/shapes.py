@@ -1,0 +1,244 @@
+"""The geometry of a batch: decode, transform to EPSG:4490, check, repair, fit to the layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from etl.faults import Fault, Mask, rows_of
+from gis.crs import Box, SourceCrs, ToStorage, suspect
+from gis.geometry import Geometries, inner_points, repair, to_multi, to_single, with_heights
+from layers.definition import GeometryDefinition
+from layers.errors import LoadRefused
+
+Array = NDArray[np.float64]
+
+_KINDS = {0: ("a point", "points"), 1: ("a line", "lines"), 2: ("an area", "areas")}
+_MIXED = ("a mixed collection", "")
+_COLLECTION = 7
+_WORLD: Box = (-180.0, -90.0, 180.0, 90.0)
+
+
+@dataclass(frozen=True)
+class Heights:
+    """Heights that come from attributes, metres; NaN where a row has none."""
+
+    start: Array
+    end: Array
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The geometries of a batch as the layer keeps them."""
+
+    #: EPSG:4490; ``None`` where the row has no usable geometry.
+    geometries: Geometries
+    faults: list[Fault]
+    repaired: Mask
+    #: Rows of a layer with Z that came without a height and lie at 0 m.
+    without_height: int
+    #: Rows that came with a height which the layer does not keep.
+    flattened: int
+
+    def wkb(self, rows: Mask, *, z: bool) -> pa.Array:
+        """Return the chosen rows' geometries as WKB."""
+        chosen = self.geometries[rows]
+        encoded = shapely.to_wkb(chosen, output_dimension=3) if z else shapely.to_wkb(chosen)
+        return pa.array(encoded, pa.binary())
+
+
+class ShapeMaker:
+    """Turns the geometries of a source into those of a layer."""
+
+    def __init__(
+        self,
+        definition: GeometryDefinition,
+        crs: SourceCrs,
+        to_storage: ToStorage,
+        *,
+        anywhere: bool,
+        inner_points: bool = False,
+    ) -> None:
+        self._definition = definition
+        self._inner_points = inner_points
+        self._crs = crs
+        self._to_storage = to_storage
+        self._area = _WORLD if anywhere else crs.area or _WORLD
+
+    def make(self, wkb: pa.Array, heights: Heights | None) -> Shapes:
+        """Make the geometries of one batch.
+
+        Args:
+            wkb: Source geometries, in the source's CRS.
+            heights: Heights from attributes, one a row, where the mapping gives them.
+
+        Raises:
+            LoadRefused: If most of the batch lies where its CRS is not used.
+        """
+        # Coordinates that are no numbers are found and told; numpy need not warn of them.
+        with np.errstate(invalid="ignore"):
+            return self._make(wkb, heights)
+
+    def _make(self, wkb: pa.Array, heights: Heights | None) -> Shapes:
+        shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
+        if self._inner_points:
+            shapes = inner_points(shapes)
+        faults = self._of_wrong_kind(shapes)
+        usable = ~rows_of(faults, len(shapes))
+        moved, place_faults = self._move(shapes, usable)
+        faults += place_faults
+        usable &= ~rows_of(place_faults, len(shapes))
+        result = np.full(len(shapes), None, dtype=object)
+        where = np.flatnonzero(usable)
+        mended = repair(moved[where])
+        fitted, several = self._fit(mended.geometries)
+        fitted, without_height = self._give_heights(fitted, heights, where)
+        result[where] = fitted
+        repaired = np.zeros(len(shapes), dtype=bool)
+        repaired[where] = mended.repaired
+        reasons = {int(where[place]): text for place, text in mended.reasons.items()}
+        faults += _spread(
+            "geometry_invalid",
+            mended.failed,
+            where,
+            len(shapes),
+            lambda row: f"the geometry is broken and cannot be repaired: {reasons[row]}",
+        )
+        faults += _spread(
+            "geometry_parts",
+            several,
+            where,
+            len(shapes),
+            lambda row: "the geometry has several parts, but the layer holds single ones",
+        )
+        flattened = 0 if self._definition.z else int(shapely.has_z(shapes[where]).sum())
+        return Shapes(result, faults, repaired, without_height, flattened)
+
+    def _of_wrong_kind(self, shapes: Geometries) -> list[Fault]:
+        missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+        dimension = self._definition.dimension
+        dimensions = shapely.get_dimensions(shapes)
+        wrong = (dimensions != dimension) | (shapely.get_type_id(shapes) == _COLLECTION)
+        wrong &= ~missing
+        found: list[Fault] = []
+        if missing.any():
+            found.append(
+                Fault("geometry_missing", missing, lambda row: "there is no (readable) geometry")
+            )
+        if wrong.any():
+            found.append(
+                Fault(
+                    "geometry_type",
+                    wrong,
+                    lambda row: (
+                        f"the geometry is {_kind(shapes[row])[0]}, "
+                        f"but the layer holds {_KINDS[dimension][1]}"
+                    ),
+                )
+            )
+        return found
+
+    def _move(self, shapes: Geometries, usable: Mask) -> tuple[Geometries, list[Fault]]:
+        """Transform the usable geometries; tell which have bad coordinates or lie elsewhere."""
+        chosen = shapes.copy()
+        chosen[~usable] = None
+        source = shapely.get_coordinates(chosen, include_z=self._definition.z)
+        finite = np.asarray(np.isfinite(source[:, :2]).all(axis=1), dtype=bool)
+        x, y = source[:, 0], source[:, 1]
+        if not finite.all():
+            x, y = np.where(finite, x, 0.0), np.where(finite, y, 0.0)
+        lon, lat = self._to_storage(x, y)
+        west, south, east, north = self._area
+        inside = (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+        faults: list[Fault] = []
+        if not (inside & finite).all():
+            faults = self._misplaced(chosen, source, finite, inside)
+            lon, lat = np.where(np.isfinite(lon), lon, 0.0), np.where(np.isfinite(lat), lat, 0.0)
+        columns = [lon, lat, source[:, 2]] if self._definition.z else [lon, lat]
+        return shapely.set_coordinates(chosen, np.column_stack(columns)), faults
+
+    def _misplaced(
+        self, shapes: Geometries, source: Array, finite: Mask, inside: Mask
+    ) -> list[Fault]:
+        owners = shapely.get_coordinates(shapes, return_index=True)[1]
+        broken = np.zeros(len(shapes), dtype=bool)
+        broken[owners[~finite]] = True
+        outside = np.zeros(len(shapes), dtype=bool)
+        outside[owners[finite & ~inside]] = True
+        outside &= ~broken
+        example = np.zeros(len(shapes), dtype=np.int64)
+        away = np.flatnonzero(finite & ~inside)
+        example[owners[away[::-1]]] = away[::-1]
+
+        def where_it_is(row: int) -> str:
+            x, y = (float(value) for value in source[example[row], :2])
+            hint = suspect(self._crs, x, y)
+            lies = f"({x:.10g}, {y:.10g}) lies outside the area where {self._crs.label} is used"
+            return f"{lies}; {hint}" if hint else lies
+
+        present = ~shapely.is_missing(shapes)
+        if outside.sum() * 2 > present.sum():
+            first = int(np.flatnonzero(outside)[0])
+            raise LoadRefused(
+                f"the coordinates do not fit the CRS: {where_it_is(first)} "
+                "(--anywhere accepts them as they are)"
+            )
+        faults: list[Fault] = []
+        if broken.any():
+            faults.append(
+                Fault("geometry_coordinates", broken, lambda row: "a coordinate is not a number")
+            )
+        if outside.any():
+            faults.append(Fault("geometry_outside", outside, where_it_is))
+        return faults
+
+    def _fit(self, shapes: Geometries) -> tuple[Geometries, Mask]:
+        if self._definition.type.startswith("multi"):
+            return to_multi(shapes), np.zeros(len(shapes), dtype=bool)
+        return to_single(shapes)
+
+    def _give_heights(
+        self, shapes: Geometries, heights: Heights | None, where: NDArray[np.int64]
+    ) -> tuple[Geometries, int]:
+        """Fill Z from attributes, else from the survey, else with 0 m."""
+        if not self._definition.z or not len(shapes):
+            return shapes, 0
+        shapes = shapely.force_3d(shapes)
+        coordinates, owners = shapely.get_coordinates(shapes, include_z=True, return_index=True)
+        unknown = np.zeros(len(shapes), dtype=bool)
+        unknown[owners[~np.isfinite(coordinates[:, 2])]] = True
+        if unknown.any():
+            coordinates[~np.isfinite(coordinates[:, 2]), 2] = 0.0
+            shapes = shapely.set_coordinates(shapes, coordinates)
+        unknown |= ~np.bincount(owners, coordinates[:, 2] != 0, len(shapes)).astype(bool)
+        if heights is not None:
+            start, end = heights.start[where], heights.end[where]
+            known = np.isfinite(start) & np.isfinite(end)
+            shapes[known] = with_heights(shapes[known], start[known], end[known])
+            unknown &= ~known
+        return shapes, int(unknown.sum())
+
+
+def _kind(shape: BaseGeometry) -> tuple[str, str]:
+    if shapely.get_type_id(shape) == _COLLECTION:
+        return _MIXED
+    return _KINDS.get(int(shapely.get_dimensions(shape)), _MIXED)
+
+
+def _spread(
+    rule: str,
+    chosen: Mask,
+    where: NDArray[np.int64],
+    count: int,
+    describe: Callable[[int], str],
+) -> list[Fault]:
+    """Turn a mask over the usable rows into a fault over all rows of the batch."""
+    if not chosen.any():
+        return []
+    rows = np.zeros(count, dtype=bool)
+    rows[where[chosen]] = True
+    return [Fault(rule, rows, describe)]

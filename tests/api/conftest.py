@@ -1,0 +1,50 @@
+"""The test town in a database of its own, and a live server over it."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api.settings import ApiSettings
+from layers.catalogue import Catalogue
+from layers.store import Store
+from tests.api.town import (
+    HERE,
+    fill,
+    own_database,
+    read_catalogue,
+    serving,
+    wait_until_ready,
+)
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return read_catalogue()
+
+
+@pytest.fixture(scope="session")
+def town_database(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
+    """The test town, surveyed in 2012 and, where plots changed, in 2019."""
+    with own_database(cluster, postgis_template) as url:
+        store = Store(url, catalogue)
+        store.migrate()
+        fill(store, catalogue)
+        store.close()
+        yield url
+
+
+@pytest.fixture(scope="session")
+def town(town_database: str, catalogue: Catalogue) -> Iterator[str]:
+    """The address of a live server over the test town."""
+    settings = ApiSettings(default_map="town", web_root=HERE / "no-such-folder")
+    with serving(settings, town_database, catalogue) as address:
+        with httpx.Client(base_url=address) as client:
+            wait_until_ready(client)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def client(town: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=town, timeout=30) as session:
+        yield session

@@ -1,0 +1,236 @@
+"""Source formats: the registry, and each reader on files that departments really hand over."""
+
+import zipfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import geopandas
+import pyarrow as pa
+import pytest
+import shapely
+
+import etl.formats
+from etl.encodings import guess, known_encoding
+from etl.formats import open_source, readers
+from etl.reader import CoordinateColumns, SourceInfo, SourceOptions
+from gis.crs import resolve
+from layers.errors import LoadRefused
+from tests.etl.conftest import plots
+
+LIMIT = 1 << 30
+
+
+def read(path: Path, **options: object) -> tuple[SourceInfo, pa.Table, list[shapely.Geometry]]:
+    settings = SourceOptions(**{"batch_rows": 4, **options})  # type: ignore[arg-type]
+    with open_source(path, settings, LIMIT) as source:
+        batches = list(source.batches())
+        first_rows = [batch.first_row for batch in batches]
+        assert first_rows == sorted(first_rows)
+        attributes = pa.concat_tables([batch.attributes for batch in batches])
+        shapes = [
+            shapely.from_wkb(wkb) if wkb is not None else None
+            for batch in batches
+            for wkb in batch.wkb.to_pylist()
+        ]
+        return source.info, attributes, shapes
+
+
+def test_the_formats_are_these() -> None:
+    assert {suffix: reader.name for suffix, reader in readers().items()} == {
+        ".csv": "CSV",
+        ".geojson": "GeoJSON",
+        ".gpkg": "GeoPackage",
+        ".json": "GeoJSON",
+        ".shp": "Shapefile",
+    }
+
+
+def test_two_readers_of_one_suffix_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    double = SimpleNamespace(READER=SimpleNamespace(name="x", suffixes=frozenset({".shp"})))
+    monkeypatch.setattr(etl.formats, "import_module", lambda name: double)
+    readers.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=r"two readers claim '\.shp'"):
+            readers()
+        monkeypatch.setattr(etl.formats, "import_module", lambda name: ModuleType(name))
+        with pytest.raises(ValueError, match="has no READER"):
+            readers()
+    finally:
+        readers.cache_clear()
+
+
+def write_shapefile(folder: Path, encoding: str, *, declared: bool) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "地类.shp"
+    names = ["黑龙江省", "咸宁市", "plain", "嘉鱼县陆溪镇虎山村", "镕㐀", ""]
+    plots(6, OWNER=names).to_crs(4526).to_file(path, encoding=encoding)
+    if not declared:
+        path.with_suffix(".cpg").unlink()
+        table = path.with_suffix(".dbf")
+        content = bytearray(table.read_bytes())
+        content[29] = 0
+        table.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["GB18030", "UTF-8"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_chinese_text_of_a_shapefile_is_read_whatever_its_encoding(
+    tmp_path: Path, encoding: str, declared: bool
+) -> None:
+    path = write_shapefile(tmp_path / "out", encoding, declared=declared)
+    info, table, _ = read(path)
+    assert table["OWNER"].to_pylist()[:5] == [
+        "黑龙江省", "咸宁市", "plain", "嘉鱼县陆溪镇虎山村", "镕㐀",
+    ]  # fmt: skip
+    assert info.crs == "EPSG:4526"
+    assert info.features == 6
+    assert any("does not say its encoding" in note for note in info.notes) is not declared
+
+
+def test_a_declared_encoding_and_an_option_are_believed(tmp_path: Path) -> None:
+    path = write_shapefile(tmp_path, "GB18030", declared=False)
+    assert read(path, encoding="GBK")[1]["OWNER"][0].as_py() == "黑龙江省"
+    path.with_suffix(".cpg").write_text("OEM 936")
+    assert read(path)[1]["OWNER"][0].as_py() == "黑龙江省"
+    with pytest.raises(LoadRefused, match="'klingon' is not an encoding"):
+        read(path, encoding="klingon")
+
+
+def test_a_text_cut_within_a_character_is_still_utf8() -> None:
+    assert guess(["咸宁市".encode()[:-1]], "x")[0] == "utf-8"
+    assert guess(["咸宁市".encode("gbk")], "x")[0] == "gb18030"
+    assert guess([b"plain"], "x") == ("utf-8", None)
+    with pytest.raises(LoadRefused, match="neither UTF-8 nor GB18030"):
+        guess([b"caf\xff\xff\xff"], "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("GBK", "gb18030"), ("936", "gb18030"), ("65001", "utf-8"), ("UTF-8", "utf-8"),
+     ("ANSI 1252", "cp1252"), ("ISO-8859-1", "iso8859-1"), ("88591", "iso8859-1")],
+)  # fmt: skip
+def test_names_of_encodings(name: str, codec: str) -> None:
+    assert known_encoding(name) == codec
+
+
+def test_a_shapefile_comes_zipped_or_in_a_folder(tmp_path: Path) -> None:
+    path = write_shapefile(tmp_path / "in", "GB18030", declared=True)
+    archive = tmp_path / "parcels.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for part in path.parent.iterdir():
+            zipped.write(part, f"成果/{part.name}")
+    for source in (archive, path.parent):
+        info, table, shapes = read(source)
+        assert (info.layer, table.num_rows, len(shapes)) == ("地类", 6, 6)
+
+
+def test_a_zip_of_several_data_sets_wants_a_choice(tmp_path: Path) -> None:
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for name in ("a", "b"):
+            plots(2).to_file(tmp_path / f"{name}.geojson")
+            zipped.write(tmp_path / f"{name}.geojson", f"{name}.geojson")
+    with pytest.raises(LoadRefused, match=r"several data sets \(a, b\); say --source-layer"):
+        read(archive)
+    assert read(archive, layer="b")[0].layer == "b"
+
+
+def test_a_zip_cannot_write_outside_its_folder_or_fill_the_disk(tmp_path: Path) -> None:
+    archive = tmp_path / "evil.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("../../escaped.csv", "lon,lat\n1,2\n")
+    assert read(archive)[1].num_rows == 1
+    assert not list(tmp_path.parent.glob("escaped.csv"))
+    with pytest.raises(LoadRefused, match="unpacks to more than"):
+        open_source(archive, SourceOptions(), 3).__enter__()
+
+
+def test_of_several_geopackage_layers_one_must_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "city.gpkg"
+    plots(2).to_file(path, layer="a")
+    plots(3).to_file(path, layer="b")
+    with pytest.raises(LoadRefused, match=r"several layers \(a, b\); say --source-layer"):
+        read(path)
+    assert read(path, layer="b")[1].num_rows == 3
+    with pytest.raises(LoadRefused, match="no layer 'c'; it has a, b"):
+        read(path, layer="c")
+
+
+def test_geojson_is_wgs84_unless_it_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "plain.geojson"
+    plots(2).to_crs(4326).to_file(path, RFC7946="YES")
+    info, _, shapes = read(path)
+    assert info.crs == "EPSG:4326"
+    assert "RFC 7946" in info.notes[0]
+    assert shapes[0].centroid.x == pytest.approx(114.3005)
+    old = tmp_path / "old.geojson"
+    plots(2).to_crs(4547).to_file(old)
+    assert b'"crs"' in old.read_bytes()
+    assert read(old)[0].crs == "EPSG:4547"
+
+
+CSV_ROWS = "P1,530925.1,3302420.193,12.5\nP2,530926.1,3302421.193,\nP3,,3302421,1\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "crs", "east_first"),
+    [
+        ("BSM,lon,lat,z", "EPSG:4490", True),
+        ("BSM,Easting,Northing,h", "EPSG:4547", True),
+        ("BSM,横坐标,纵坐标,高程", "EPSG:4547", True),
+        ("BSM,X,Y,H", "EPSG:4547", False),
+        ("BSM,x,y,z", "EPSG:4526", False),
+        ("BSM,X,Y,Z", "EPSG:32650", True),
+        ("BSM,X,Y,Z", "EPSG:4490", True),
+    ],
+)
+def test_csv_axes_follow_names_and_the_crs(
+    tmp_path: Path, header: str, crs: str, east_first: bool
+) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text(f"{header}\n{CSV_ROWS}", encoding="gb18030")
+    info, table, shapes = read(path, crs=resolve(crs))
+    x, y = (530925.1, 3302420.193) if east_first else (3302420.193, 530925.1)
+    assert (shapes[0].x, shapes[0].y, shapes[0].z) == (x, y, 12.5)
+    assert shapes[2] is None
+    assert table["BSM"].to_pylist() == ["P1", "P2", "P3"]
+    assert any("northing" in note for note in info.notes) is not east_first
+
+
+def test_csv_with_wkt_quotes_line_breaks_and_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "wkt.csv"
+    path.write_text(
+        'id,name,geometry\n1,"two\nlines, one name",POINT(1 2)\n2,咸宁,POINT(bad\n',
+        encoding="utf-8-sig",
+    )
+    info, table, shapes = read(path)
+    assert info.columns == ("id", "name", "geometry")
+    assert table["name"].to_pylist() == ["two\nlines, one name", "咸宁"]
+    assert [shape and shape.wkt for shape in shapes] == ["POINT (1 2)", None]
+
+
+def test_csv_positions_may_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("id,北,东\n1,29.8,114.3\n", encoding="utf-8")
+    with pytest.raises(LoadRefused, match="no coordinate columns are recognised"):
+        read(path)
+    named = CoordinateColumns(x="北", y="东", order="ne")
+    assert read(path, coordinates=named)[2][0].x == 114.3
+    with pytest.raises(LoadRefused, match="has no column 'E'; it has id, 北, 东"):
+        read(path, coordinates=CoordinateColumns(x="E", y="N"))
+
+
+def test_a_csv_row_of_another_width_ends_the_reading(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("id,lon,lat\n1,114,29\n2,114\n", encoding="utf-8")
+    with pytest.raises(LoadRefused, match="is broken"):
+        read(path)
+
+
+def test_a_shapefile_without_its_companions_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.shp"
+    geopandas.GeoDataFrame(plots(2)).to_file(path)
+    path.with_suffix(".dbf").unlink()
+    with pytest.raises(LoadRefused, match=r"its \.dbf file is missing"):
+        read(path)
