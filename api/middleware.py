@@ -38,7 +38,8 @@ class RequestFrame:
         start = perf_counter()
         method = scope["method"]
         if method == "HEAD":
-            scope["method"] = "GET"
+            # A scope of its own: the server looks at the one it made.
+            scope = {**scope, "method": "GET"}
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 -- the last door: nothing may pass it

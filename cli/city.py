@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from layers.catalogue import Catalogue, load_catalogue
+from layers.database import translated_errors, writing_engine
 from layers.errors import DatabaseUnavailable
+from layers.schema import shortcomings
 from layers.settings import LayersSettings
 from layers.store import Store
 
@@ -44,3 +46,19 @@ def open_store(url: str, catalogue: Catalogue) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def refuse_unready(url: str, catalogue: Catalogue) -> None:
+    """See to it that a server over this database has something to serve.
+
+    Raises:
+        DatabaseUnavailable: It cannot be reached, or must be migrated first.
+    """
+    engine = writing_engine(url)
+    try:
+        with translated_errors(engine), engine.connect() as connection:
+            missing = shortcomings(connection, catalogue)
+    finally:
+        engine.dispose()
+    if missing:
+        raise DatabaseUnavailable("; ".join(missing))

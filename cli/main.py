@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from cli.logs import configure_logs
 from cli.registry import register_all
 from layers.errors import OneMapError
 
@@ -26,6 +27,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run ``onemap``; an expected failure is told on stderr, without a traceback, exit status 1."""
+    configure_logs()
     try:
         build_app()()
     except EXPECTED as error:

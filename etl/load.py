@@ -113,7 +113,10 @@ def load(
             notes=[*source.info.notes, *notes],
         )
         plans = plan_columns(layer, mapping, source.info.columns)
-        report.unused_columns = unused_columns(plans, source.info.columns)
+        free = tuple(name for name in source.info.columns if name not in source.info.position)
+        if request.valid_from is None and (mapping is None or mapping.start is None):
+            report.notes.append("no date was given (--valid-from): valid from today")
+        report.unused_columns = unused_columns(plans, mapping, free)
         preparer = Preparer(
             layer,
             plans,
@@ -302,15 +305,25 @@ def _max_bad(request: LoadRequest, mapping: Mapping | None, settings: EtlSetting
 
 
 def source_checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, or of all files of a data set, in hexadecimal."""
+    """Return the SHA-256 of a file, or of all files of a data set, in hexadecimal.
+
+    Args:
+        path: A file, or a folder; a Shapefile counts with the files beside it.
+
+    Raises:
+        LoadRefused: If there is no such file or it cannot be read.
+    """
     digest = hashlib.sha256()
     files = [path]
     if path.is_dir():
         files = sorted(entry for entry in path.rglob("*") if entry.is_file())
     elif path.suffix.lower() == ".shp":
         files = sorted(entry for entry in path.parent.iterdir() if entry.stem == path.stem)
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+    try:
+        for file in files:
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise LoadRefused(f"{path}: cannot be read: {error.strerror}") from error
     return digest.hexdigest()

@@ -216,9 +216,11 @@ def plan_columns(
     return plans
 
 
-def unused_columns(plans: list[ColumnPlan], columns: tuple[str, ...]) -> list[str]:
-    """Return the source's columns that no field takes, in their order."""
-    used: set[str] = set()
+def unused_columns(
+    plans: list[ColumnPlan], mapping: Mapping | None, columns: tuple[str, ...]
+) -> list[str]:
+    """Return the source's columns that neither a field nor the heights take, in their order."""
+    used = _height_columns(mapping)
     for plan in plans:
         used.update(_columns_of(plan.rule))
     return [column for column in columns if column not in used]
@@ -246,13 +248,17 @@ def _columns_of(rule: FieldRule) -> list[str]:
     return []
 
 
+def _height_columns(mapping: Mapping | None) -> set[str]:
+    if mapping is None or mapping.heights is None:
+        return set()
+    return {name for name in (mapping.heights.start, mapping.heights.end) if name is not None}
+
+
 def _refuse_missing_columns(
     mapping: Mapping | None, rules: dict[str, FieldRule], columns: tuple[str, ...]
 ) -> None:
     wanted = [name for rule in rules.values() for name in _columns_of(rule)]
-    if mapping is not None and mapping.heights is not None:
-        wanted += [name for name in (mapping.heights.start, mapping.heights.end) if name]
-    for name in wanted:
+    for name in [*wanted, *_height_columns(mapping)]:
         if name not in columns:
             raise LoadRefused(
                 f"the mapping names the column '{name}', but the file has {', '.join(columns)}"

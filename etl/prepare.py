@@ -34,7 +34,8 @@ class PreparedBatch:
     #: Broken rule to the rows (number in the file, message) that broke it.
     broken: dict[str, list[tuple[int, str]]]
     rows: int
-    repaired: int
+    #: Rows (number in the file, reason) whose geometry was repaired.
+    repaired: list[tuple[int, str]]
     without_height: int
     flattened: int
 
@@ -78,7 +79,10 @@ class Preparer:
             bad=_bad_rows(numbers, columns, shapes, faults, good),
             broken=_broken(numbers, faults),
             rows=count,
-            repaired=int((shapes.repaired & good).sum()),
+            repaired=[
+                (int(numbers[row]), shapes.reasons[row])
+                for row in np.flatnonzero(shapes.repaired & good).tolist()
+            ],
             without_height=shapes.without_height,
             flattened=shapes.flattened,
         )

@@ -50,6 +50,8 @@ class SourceInfo:
     encoding: str | None = None
     #: Number of features, where the format knows it.
     features: int | None = None
+    #: The columns that gave the geometry, where it comes from columns.
+    position: tuple[str, ...] = ()
     #: Things a person should know, for the report.
     notes: tuple[str, ...] = field(default=())
 

@@ -41,6 +41,8 @@ class LoadReport:
     good: int = 0
     bad: int = 0
     repaired: int = 0
+    #: Examples of repaired geometries: the row, and what was wrong.
+    repairs: list[dict[str, object]] = field(default_factory=list)
     without_height: int = 0
     flattened: int = 0
     notes: list[str] = field(default_factory=list)
@@ -61,7 +63,9 @@ class LoadReport:
         self.rows += batch.rows
         self.good += batch.good.num_rows
         self.bad += len(batch.bad)
-        self.repaired += batch.repaired
+        self.repaired += len(batch.repaired)
+        for number, reason in batch.repaired[: max(examples - len(self.repairs), 0)]:
+            self.repairs.append({"row": number, "reason": reason})
         self.without_height += batch.without_height
         self.flattened += batch.flattened
         for rule, rows in batch.broken.items():
@@ -116,6 +120,7 @@ class LoadReport:
             lines.append(f"  {self.flattened:,} heights were dropped: the layer has none")
         if self.unused_columns:
             lines.append(f"  columns not used: {', '.join(self.unused_columns)}")
+        lines.extend(f"  repaired row {entry['row']}: {entry['reason']}" for entry in self.repairs)
         lines.extend(f"  note: {note}" for note in self.notes)
         for rule in sorted(self.rules.values(), key=lambda rule: -rule.rows):
             lines.append(f"  {rule.rows:,} × {rule.rule}")

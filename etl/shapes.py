@@ -39,6 +39,8 @@ class Shapes:
     geometries: Geometries
     faults: list[Fault]
     repaired: Mask
+    #: Why the geometry of a row (its place in the batch) was invalid, in GEOS's words.
+    reasons: dict[int, str]
     #: Rows of a layer with Z that came without a height and lie at 0 m.
     without_height: int
     #: Rows that came with a height which the layer does not keep.
@@ -116,7 +118,7 @@ class ShapeMaker:
             lambda row: "the geometry has several parts, but the layer holds single ones",
         )
         flattened = 0 if self._definition.z else int(shapely.has_z(shapes[where]).sum())
-        return Shapes(result, faults, repaired, without_height, flattened)
+        return Shapes(result, faults, repaired, reasons, without_height, flattened)
 
     def _of_wrong_kind(self, shapes: Geometries) -> list[Fault]:
         missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)
@@ -147,6 +149,10 @@ class ShapeMaker:
         chosen = shapes.copy()
         chosen[~usable] = None
         source = shapely.get_coordinates(chosen, include_z=self._definition.z)
+        if shapely.has_m(chosen).any():
+            # No layer keeps measures, and coordinates cannot be set beside them.
+            chosen = shapely.force_2d(chosen)
+            chosen = shapely.force_3d(chosen) if self._definition.z else chosen
         finite = np.asarray(np.isfinite(source[:, :2]).all(axis=1), dtype=bool)
         x, y = source[:, 0], source[:, 1]
         if not finite.all():

@@ -28,6 +28,8 @@ Box = tuple[float, float, float, float]
 STORAGE_EPSG = 4490
 #: Eastings from here on carry a zone number in front (no zone is that wide).
 _PREFIX_FROM = 1_000_000.0
+#: The CGCS2000 zones whose eastings carry their number: 3-degree and 6-degree ones.
+_PREFIXED_ZONES = frozenset({*range(4513, 4534), *range(4491, 4502)})
 #: Degrees by which a survey may overlap the edge of its CRS's area of use.
 _AREA_MARGIN = 0.5
 
@@ -235,7 +237,7 @@ def suspect(source: SourceCrs, x: float, y: float) -> str | None:
         code = cgcs2000_zone(zone, prefixed=True)
         if code is not None and source.horizontal.to_epsg() != code:
             return f"the easting begins with zone number {zone}: try --crs EPSG:{code}"
-    if zone is None and source.horizontal.to_epsg() in range(4513, 4534):
+    if zone is None and source.horizontal.to_epsg() in _PREFIXED_ZONES:
         return f"{source.label} wants the zone number in front of the easting: try the CRS without"
     return None
 

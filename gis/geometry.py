@@ -111,14 +111,6 @@ def inner_points(geometries: Geometries) -> Geometries:
     return result
 
 
-def has_bad_coordinates(geometries: Geometries) -> Mask:
-    """Tell which geometries have a coordinate that is not a finite number (2D)."""
-    coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
-    bad = np.zeros(len(geometries), dtype=bool)
-    bad[owners[~np.isfinite(coordinates).all(axis=1)]] = True
-    return bad
-
-
 def ellipsoidal_area(geometries: Geometries) -> Array:
     """Return areas on the CGCS2000 ellipsoid in square metres, as land law counts them.
 

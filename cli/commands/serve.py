@@ -1,24 +1,16 @@
 """``onemap serve``: the HTTP service over the database of ONEMAP_DATABASE_URL."""
 
-import asyncio
-import contextlib
 from typing import Annotated
 
 import typer
 
 from api.app import create_app
 from api.settings import ApiSettings
-from cli.city import catalogue_of, database_url
+from cli.city import catalogue_of, database_url, refuse_unready
 from cli.serving import address_of, claimed_address, serve_until_stopped
 from cli.settings import read_settings
 from cli.signals import orderly_end
-from layers.catalogue import Catalogue
-from layers.errors import DatabaseUnavailable
-from layers.reading import CityReader
 from layers.settings import LayersSettings
-
-#: Seconds in which a reachable database must answer.
-_PATIENCE_S = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +30,10 @@ def serve(
     """Serve the map, the tiles and the API over the database of ONEMAP_DATABASE_URL."""
     service = read_settings(ApiSettings)
     layers = read_settings(LayersSettings)
-    database_url(layers)
+    url = database_url(layers)
     catalogue = catalogue_of(layers)
     with claimed_address(host or service.host, service.port if port is None else port) as claimed:
-        asyncio.run(_refuse_unready(layers, catalogue))
+        refuse_unready(url, catalogue)
         try:
             with orderly_end():
                 serve_until_stopped(
@@ -51,19 +43,3 @@ def serve(
                 )
         except KeyboardInterrupt:
             typer.echo("Stopped.")
-
-
-async def _refuse_unready(settings: LayersSettings, catalogue: Catalogue) -> None:
-    reader = await CityReader.open(settings, catalogue)
-    try:
-        shortcomings = await reader.ready()
-        if shortcomings:
-            # A reader that has only just been opened may need a moment.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_S):
-                    await reader.listening()
-            shortcomings = await reader.ready()
-    finally:
-        await reader.close()
-    if shortcomings:
-        raise DatabaseUnavailable("; ".join(shortcomings))

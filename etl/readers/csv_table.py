@@ -139,6 +139,9 @@ class CsvReader:
             crs=None,
             columns=tuple(names),
             encoding=encoding,
+            position=tuple(
+                name for name in (position.wkt, position.x, position.y, position.z) if name
+            ),
             notes=tuple(notes),
         )
         yield CsvSource(path, info, position, options.batch_rows)

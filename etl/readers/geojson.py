@@ -30,10 +30,12 @@ class GeoJsonReader:
         """Open a GeoJSON file; see :class:`etl.reader.Reader`."""
         with open_layer(path, self.name, options) as source:
             info = source.info
-            if info.crs in _DEFAULTS and not _has_crs_member(path):
-                note = "the file declares no CRS, so it counts as WGS 84 (RFC 7946, section 4)"
-                # Heights of a plain GeoJSON are not surely ellipsoidal, whatever GDAL says.
-                info = replace(info, crs="EPSG:4326", notes=(*info.notes, note))
+            if info.crs in _DEFAULTS:
+                # GDAL takes its heights for ellipsoidal; the file says no such thing.
+                info = replace(info, crs="EPSG:4326")
+                if not _has_crs_member(path):
+                    note = "the file declares no CRS, so it counts as WGS 84 (RFC 7946, section 4)"
+                    info = replace(info, notes=(*info.notes, note))
             yield replace(source, info=info)
 
 

@@ -121,7 +121,10 @@ def test_a_geometry_that_does_not_do_is_told(
 def test_an_invalid_geometry_is_repaired_and_counted() -> None:
     bowtie = shapely.Polygon([(114, 29), (114.2, 29.2), (114.2, 29), (114, 29.2)])
     batch = prepare(PLOT, [bowtie, HERE])
-    assert (batch.repaired, len(batch.bad)) == (1, 0)
+    assert batch.bad == []
+    ((number, reason),) = batch.repaired
+    assert number == 1
+    assert "Self-intersection" in reason
     repaired = shapely.from_wkb(batch.good["geometry"][0].as_py())
     assert repaired.is_valid
     assert repaired.geom_type == "MultiPolygon"
@@ -190,6 +193,22 @@ def test_heights_that_a_layer_does_not_keep_are_counted() -> None:
     batch = prepare(SPRING, [shapely.Point(114.3, 29.8, 5.0)])
     assert batch.flattened == 1
     assert not shapely.from_wkb(batch.good["geometry"][0].as_py()).has_z
+
+
+@pytest.mark.parametrize(
+    ("layer", "wkt"),
+    [(PIPE, "LINESTRING ZM(114.3 29.8 5 1, 114.4 29.8 6 2)"), (SPRING, "POINT M(114.3 29.8 7)")],
+)
+def test_measures_are_left_out(layer: LayerDefinition, wkt: str) -> None:
+    shape = shapely.from_wkt(wkt)
+    batch = prepare(layer, [shape])
+    loaded = shapely.from_wkb(batch.good["geometry"][0].as_py())
+    assert not loaded.has_m
+    assert loaded.has_z is layer.geometry.z
+    np.testing.assert_allclose(
+        shapely.get_coordinates(loaded, include_z=layer.geometry.z),
+        shapely.get_coordinates(shape, include_z=layer.geometry.z),
+    )
 
 
 def test_a_key_that_stands_twice_is_kept_once() -> None:
@@ -278,3 +297,4 @@ def test_a_shapefile_with_a_bowtie_and_a_repeated_key_ends_well(
         {"row": 5, "message": "the key bsm = 'P0' already stands in row 1"}
     ]
     assert "1 × duplicate_key" in report.as_text()
+    assert "repaired row 2: Self-intersection" in report.as_text()

@@ -233,7 +233,7 @@ def test_a_database_that_is_not_there_is_said_in_one_line(
     file = good(tmp_path)
     for address, message in (
         ("postgresql://nobody@127.0.0.1:1/nothing", "127.0.0.1"),
-        ("mysql://elsewhere/db", "postgresql://"),
+        ("mysql://elsewhere/db", "must be PostgreSQL"),
         (None, "ONEMAP_DATABASE_URL is not set"),
     ):
         if address is None:

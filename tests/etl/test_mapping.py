@@ -32,7 +32,7 @@ def test_columns_find_their_fields_by_name_and_alias_in_any_case() -> None:
         "dlbm": "Dlbm",
         "owner": "OWNER",
     }
-    assert unused_columns(plans, ("plot_no", "Dlbm", "OWNER", "extra")) == ["extra"]
+    assert unused_columns(plans, None, ("plot_no", "Dlbm", "OWNER", "extra")) == ["extra"]
 
 
 def test_the_name_comes_before_the_alias_and_the_mapping_before_both() -> None:

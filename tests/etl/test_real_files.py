@@ -9,8 +9,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import mapbox_vector_tile
+import morecantile
 import pytest
+import shapely
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from etl.load import LoadRequest, load
@@ -21,10 +26,13 @@ from layers.access import ANONYMOUS
 from layers.catalogue import Catalogue
 from layers.errors import LoadRefused
 from layers.feature_query import FeatureQuery
-from layers.reading import CityReader
+from layers.reading import CityReader, FeaturePage, LayerExtent
 from layers.settings import LayersSettings
 from layers.store import Store
 from tests.database import connected
+from tiles.registry import tile_formats
+from tiles.rendering import TileRenderer
+from tiles.tileset import layer_tiles
 
 ROOT = Path(__file__).parents[2]
 MAPPINGS = ROOT / "data" / "mappings"
@@ -124,6 +132,26 @@ def load_real(store: Store, city: Catalogue) -> Loader:
     return run
 
 
+async def look(
+    url: str, city: Catalogue, query: FeatureQuery
+) -> tuple[FeaturePage, LayerExtent, dict[str, Any], tuple[int, int, int]]:
+    """Read some features, the layer's extent, and the deepest tile on the first feature."""
+    reader = await CityReader.open(LayersSettings(database_url=SecretStr(url)), city)
+    try:
+        page = await reader.page(query)
+        extent = await reader.extent(query.layer, ANONYMOUS)
+        shape = shapely.from_geojson(page.features[0].geometry_json)
+        spot = shape if shape.geom_type == "Point" else shapely.point_on_surface(shape)
+        tiles = layer_tiles(query.layer)
+        cell = morecantile.tms.get("WebMercatorQuad").tile(spot.x, spot.y, tiles.max_zoom)
+        place = (cell.z, cell.x, cell.y)
+        renderer = TileRenderer(reader, tile_formats()["mvt"])
+        content = await renderer.render(tiles, place, ANONYMOUS, at=query.at)
+        return page, extent, mapbox_vector_tile.decode(content), place
+    finally:
+        await reader.close()
+
+
 def test_every_mapping_is_tried_and_of_a_known_layer(city: Catalogue) -> None:
     assert {path.stem for path in MAPPINGS.glob("*.yaml")} == set(REAL)
     for name in REAL:
@@ -142,21 +170,15 @@ def test_a_real_file_is_loaded_and_read_back(
     assert report.outcome is not None
     assert report.outcome.added == report.good == known.rows - known.bad
     layer = city.layer(report.layer)
-
-    async def look() -> tuple[int, int]:
-        settings = LayersSettings(database_url=city_database)
-        reader = await CityReader.open(settings, city)
-        try:
-            inside = FeatureQuery(layer=layer, bbox=known.box, at=report.valid_from, limit=5)
-            page = await reader.page(inside)
-            extent = await reader.extent(layer, ANONYMOUS)
-            return len(page.features), extent.count
-        finally:
-            await reader.close()
-
-    features, count = asyncio.run(look())
-    assert features == min(5, report.good)
-    assert count == report.good
+    inside = FeatureQuery(layer=layer, bbox=known.box, at=report.valid_from, limit=5)
+    page, extent, tile, place = asyncio.run(look(city_database, city, inside))
+    assert len(page.features) == min(5, report.good)
+    assert extent.count == report.good
+    seen = {feature["id"]: feature["properties"] for feature in tile[layer.name]["features"]}
+    first = page.features[0]
+    assert first.id in seen, f"tile {place} has not feature {first.id}"
+    for name in layer.key:
+        assert str(seen[first.id][name]) == str(first.properties[name])
     with connected(city_database) as connection:
         outside, invalid, kept = connection.execute(
             text(
@@ -229,6 +251,20 @@ def test_a_bad_file_is_refused_in_one_clear_line(
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert store.last_version(layer) == 0
+
+
+@pytest.mark.parametrize("name", ["corrupt_too_long", "data_corruption_error"])
+def test_a_damaged_shapefile_that_still_reads_is_loaded(
+    tmp_path: Path, store: Store, city: Catalogue, name: str
+) -> None:
+    mapping = tmp_path / "damaged.yaml"
+    mapping.write_text(
+        "layer: road\nsource: a damaged Shapefile\nanywhere: true\n"
+        "fields: {road_id: {template: '{row}'}, road_class: {constant: path}}\n"
+    )
+    request = LoadRequest(FILES / f"bad/{name}/{name}.shp", mapping=mapping, crs="EPSG:3857")
+    report = load(request, store, city, EtlSettings())
+    assert report.good == {"corrupt_too_long": 10, "data_corruption_error": 8}[name]
 
 
 def test_feet_that_pass_for_degrees_are_refused_with_a_hint(

@@ -11,7 +11,6 @@ from gis.geometry import (
     Geometries,
     ellipsoidal_area,
     geodesic_length,
-    has_bad_coordinates,
     inner_points,
     repair,
     to_multi,
@@ -92,11 +91,6 @@ def test_an_inner_point_lies_on_what_it_stands_for() -> None:
     assert [shape.geom_type for shape in points] == ["Point"] * 3
     assert shapely.intersects(points, shapes).all()
     assert points[2] is shapes[2]
-
-
-def test_coordinates_that_are_no_numbers_are_found() -> None:
-    shapes = array("POINT(1 2)", shapely.points(np.nan, 1), shapely.points(1, np.inf))
-    assert has_bad_coordinates(shapes).tolist() == [False, True, True]
 
 
 @given(

@@ -28,9 +28,7 @@ _PIPES = (
 )  # fmt: skip
 
 
-def _batches(
-    columns: Iterator[dict[str, Any]], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+def _batches(columns: Iterator[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in columns:
         shapes = pa.array(shapely.to_wkb(batch.pop("geometry"), flavor="iso"), pa.binary())
         arrays = [
@@ -334,7 +332,9 @@ def _places(lattice: Lattice, wanted: int) -> Iterator[dict[str, Any]]:
     spot = np.full((len(rows), 1), 0.5)
     for i, (x, y) in enumerate(lattice.inside(rows, cols, spot, spot)[:, 0].tolist()):
         first, last = gaz.LANE_FIRST[i % 16], gaz.LANE_LAST[i // 16 % 12]
-        names.append((f"{first[0]}{last[0]}村", f"{first[1]}{last[1]} Village", "village", 30, x, y))
+        names.append(
+            (f"{first[0]}{last[0]}村", f"{first[1]}{last[1]} Village", "village", 30, x, y)
+        )
     yield {
         "place_id": [f"421200P{i:07d}" for i in range(len(names))],
         "name": [n[0] for n in names], "name_en": [n[1] for n in names],
@@ -348,7 +348,9 @@ LAYERS = ("land_parcel", "building", "pipe_line", "pipe_node", "hazard_point", "
           "water_body", "contour", "admin_division", "place_name")  # fmt: skip
 
 
-def write_city(scale: float, folder: Path, seed: int, layers: tuple[str, ...] = LAYERS) -> dict[str, int]:
+def write_city(
+    scale: float, folder: Path, seed: int, layers: tuple[str, ...] = LAYERS
+) -> dict[str, int]:
     """Write the layers of a benchmark city into a folder; return the rows of each.
 
     Args:

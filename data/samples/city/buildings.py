@@ -8,7 +8,6 @@ from shapely import Geometry
 
 from city.land import Parcel
 from city.noise import Floats, scatter
-from city.terrain import height
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Building:
     structure: str
     use: str
     year: int
-    ground_m: float
+    ground_m: float = 0.0
 
 
 def _axes(shape: Geometry) -> tuple[Floats, Floats, Floats, float, float]:
@@ -141,8 +140,8 @@ def _shape(box: Geometry, code: str, seed: int) -> Geometry:
                                       a + (b - a) * t + (d - a), d, a]))  # fmt: skip
 
 
-def stand(parcel: Parcel, epoch: int, year: int) -> list[Building]:
-    """Return the buildings of a parcel (the same for the same parcel, whatever the epoch)."""
+def stand(parcel: Parcel, year: int) -> list[Building]:
+    """Return the buildings of a parcel opened in an epoch; the same whenever it is asked."""
     pattern = PATTERNS.get(parcel.code)
     if pattern is None or parcel.use in ("bank", "field"):
         return []
@@ -157,7 +156,6 @@ def stand(parcel: Parcel, epoch: int, year: int) -> list[Building]:
             continue
         low, high = pattern.floors
         floors = low + int((high - low + 1) * float(scatter(parcel.number, index // 3, 63)) * 0.999)
-        centre = shapely.get_coordinates(box.centroid)[0]
         result.append(
             Building(
                 key=f"{parcel.number:08d}{index:03d}",
@@ -170,7 +168,6 @@ def stand(parcel: Parcel, epoch: int, year: int) -> list[Building]:
                 structure=pattern.structure,
                 use=pattern.use,
                 year=(1996 + int(18 * float(scatter(parcel.number, 5, 64))), 2015, 2018)[year],
-                ground_m=round(float(height(centre[0], centre[1])), 2),
             )
         )
     return result

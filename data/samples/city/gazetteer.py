@@ -222,7 +222,15 @@ PEAKS = (
 
 #: Scenic areas: id, zh, en, lon, lat, grade, theme class of GB/T 18972-2017.
 SCENIC = (
-    ("S01", "三国赤壁古战场", "Red Cliffs Battlefield of the Three Kingdoms", 113.625, 29.868, "AAAAA", "F"),
+    (
+        "S01",
+        "三国赤壁古战场",
+        "Red Cliffs Battlefield of the Three Kingdoms",
+        113.625,
+        29.868,
+        "AAAAA",
+        "F",
+    ),
     ("S02", "九宫山风景名胜区", "Jiugong Mountain", 114.650, 29.392, "AAAA", "A"),
     ("S03", "隐水洞", "Yinshui Cave", 114.660, 29.630, "AAAA", "A"),
     ("S04", "陆水湖风景名胜区", "Lushui Lake", 113.935, 29.680, "AAAA", "B"),

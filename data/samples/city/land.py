@@ -123,11 +123,12 @@ def _hamlets(plan: Plan, seed: int) -> tuple[list[Geometry], list[LineString]]:
         [shapely.polygons(_ring(box)) for box, year in plan.blocks if year != NEVER]
     ).buffer(90)
     river = LineString(core_river())
-    for number in range(900):
-        east = CENTRE[0] + (float(scatter(number, 1, seed + 5)) * 2 - 1) * (HALF_M - 160)
-        north = CENTRE[1] + (float(scatter(number, 2, seed + 5)) * 2 - 1) * (HALF_M - 160)
+    numbers = np.arange(900)
+    x = CENTRE[0] + (scatter(numbers, 1, seed + 5) * 2 - 1) * (HALF_M - 160)
+    y = CENTRE[1] + (scatter(numbers, 2, seed + 5) * 2 - 1) * (HALF_M - 160)
+    for number, code in enumerate(_field_code(x, y).tolist()):
+        east, north = float(x[number]), float(y[number])
         spot = shapely.Point(east, north)
-        code = str(_field_code(np.array([east]), np.array([north]))[0])
         if code[:2] == "03" or built.contains(spot) or river.distance(spot) < 150:
             continue
         if any(spot.distance(other) < 330 for other in clusters) or len(clusters) >= 34:
@@ -178,7 +179,7 @@ def make_design(plan: Plan, seed: int) -> Design:
     fields, codes = _fields(seed)
     hamlets, lanes = _hamlets(plan, seed)
     lake_at = to_city(*LAKE_UV)
-    lake = _blob(float(lake_at[0]), float(lake_at[1]), 128, 77, 1.25)
+    lake = _blob(float(lake_at[0]), float(lake_at[1]), 175, 77, 1.2)
     banks = [to_city(side * RIVER_HALF_M, np.arange(-4320.0, 4321.0, 45.0)) for side in (-1, 1)]
     river = shapely.polygons(np.vstack([banks[0], banks[1][::-1]]))
     built = shapely.union_all([lake.buffer(30), river.buffer(12), *hamlets])
@@ -212,9 +213,7 @@ def _plot_state(design: Design, leaf: int, epoch: int) -> tuple[int, str]:
     return number, code
 
 
-def _sources(
-    design: Design, epoch: int
-) -> Iterator[tuple[Geometry, int, str, str, str]]:
+def _sources(design: Design, epoch: int) -> Iterator[tuple[Geometry, int, str, str, str]]:
     """Yield (area, number, class, group, use) in order of precedence."""
     plan = design.plan
     built = [s for s in plan.streets if s.year <= epoch]

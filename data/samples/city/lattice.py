@@ -72,20 +72,20 @@ class Lattice:
 
     def nodes(self, rows: Ints, cols: Ints) -> Floats:
         """Return the corner (len(rows), len(cols), 2) of plots, EPSG:4547."""
-        y = self._offset(rows.astype(np.float64), self.rows)[:, None] + self.centre[1]
-        x = self._offset(cols.astype(np.float64), self.cols)[None, :] + self.centre[0]
-        gx, gy = np.broadcast_arrays(x, y)
-        free_row, free_col = rows % BLOCK > 1, cols % BLOCK > 1
-        free = free_row[:, None] & free_col[None, :]
+        return self._corner(*np.meshgrid(rows, cols, indexing="ij"))
+
+    def _corner(self, row: Ints, col: Ints) -> Floats:
+        """Return corners (…, 2) by their rows and columns, arrays of one shape."""
+        y = self._offset(row.astype(np.float64), self.rows) + self.centre[1]
+        x = self._offset(col.astype(np.float64), self.cols) + self.centre[0]
+        free = (row % BLOCK > 1) & (col % BLOCK > 1)
         shift = 0.34 * self.pitch * free
-        row, col = np.meshgrid(rows, cols, indexing="ij")
         jx = shift * (scatter(row, col, self.seed) - 0.5)
         jy = shift * (scatter(row, col, self.seed + 1) - 0.5)
-        # Both sides of a strip are bent by the noise of its middle and keep the street's width.
         long, wide = 9000.0, 2600.0
-        bx = 900 * fractal(gx, gy, long, 701, 2) + 190 * fractal(gx, gy, wide, 702, 2)
-        by = 900 * fractal(gx, gy, long, 703, 2) + 190 * fractal(gx, gy, wide, 704, 2)
-        return np.stack([gx + jx + bx, gy + jy + by], axis=-1)
+        bx = 900 * fractal(x, y, long, 701, 2) + 190 * fractal(x, y, wide, 702, 2)
+        by = 900 * fractal(x, y, long, 703, 2) + 190 * fractal(x, y, wide, 704, 2)
+        return np.stack([x + jx + bx, y + jy + by], axis=-1)
 
     def borders(self, start: Floats, end: Floats, row: Ints, col: Ints, across: bool) -> Floats:
         """Return the inner points (…, INNER, 2) of plot borders; streets have straight ones."""
@@ -120,22 +120,11 @@ class Lattice:
     def inside(self, rows: Ints, cols: Ints, s: Floats, t: Floats) -> Floats:
         """Return positions (n, k, 2) inside plots at shares s, t (n, k) of their quadrangles."""
         corners = np.stack([
-            self._node_at(rows + dr, cols + dc) for dr, dc in ((0, 0), (0, 1), (1, 0), (1, 1))
+            self._corner(rows + dr, cols + dc) for dr, dc in ((0, 0), (0, 1), (1, 0), (1, 1))
         ])[:, :, None, :]  # fmt: skip
         s, t = s[..., None], t[..., None]
         low = corners[0] * (1 - s) + corners[1] * s
         return np.asarray(low * (1 - t) + (corners[2] * (1 - s) + corners[3] * s) * t)
-
-    def _node_at(self, rows: Ints, cols: Ints) -> Floats:
-        """Return single corners (n, 2), by bands so that memory stays small."""
-        result = np.empty((len(rows), 2))
-        order = np.argsort(rows, kind="stable")
-        cuts = np.flatnonzero(np.diff(rows[order])) + 1
-        all_cols = np.arange(self.cols + 1)
-        for group in np.split(order, cuts):
-            line = self.nodes(rows[group[:1]], all_cols)[0]
-            result[group] = line[cols[group]]
-        return result
 
 
 _CELL_M = 400.0

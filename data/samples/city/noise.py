@@ -39,9 +39,7 @@ def value(x: npt.ArrayLike, y: npt.ArrayLike, size: float, seed: int) -> Floats:
     return np.asarray((low * (1 - sy) + high * sy) * 2 - 1)
 
 
-def fractal(
-    x: npt.ArrayLike, y: npt.ArrayLike, size: float, seed: int, octaves: int = 4
-) -> Floats:
+def fractal(x: npt.ArrayLike, y: npt.ArrayLike, size: float, seed: int, octaves: int = 4) -> Floats:
     """Return the sum of ``octaves`` of noise, each half as large and half as strong; [-1, 1]."""
     total: Floats = np.zeros(np.broadcast(x, y).shape)
     weight, strength = 0.0, 1.0

@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from shapely import LineString
 
-from city.frame import TURN_DEG
+from city.frame import TURN_DEG, core_river
 from city.noise import scatter
 from city.streets import Street
 from city.terrain import height
@@ -121,7 +121,9 @@ class _Graph:
 def _graph(streets: list[Street], network: Network, centre: tuple[float, float]) -> _Graph:
     graph = _Graph()
     angle = np.radians(TURN_DEG)
-    shift = network.offset * np.array([np.cos(angle) + np.sin(angle), np.cos(angle) - np.sin(angle)])
+    shift = network.offset * np.array(
+        [np.cos(angle) + np.sin(angle), np.cos(angle) - np.sin(angle)]
+    )
     for street in streets:
         middle = street.line.interpolate(0.5, normalized=True)
         away = float(np.hypot(middle.x - centre[0], middle.y - centre[1]))
@@ -163,7 +165,9 @@ def _main_part(graph: _Graph) -> _Graph:
     return graph
 
 
-def _drain(graph: _Graph, ground: list[float], depth: float) -> tuple[dict[int, int], dict[int, float]]:
+def _drain(
+    graph: _Graph, ground: list[float], depth: float
+) -> tuple[dict[int, int], dict[int, float]]:
     """Return for each node the one it drains to, and inverts that fall all the way down."""
     near: dict[int, list[tuple[int, float]]] = {}
     for a, b in graph.edges:
@@ -171,10 +175,14 @@ def _drain(graph: _Graph, ground: list[float], depth: float) -> tuple[dict[int, 
                                 graph.nodes[a][1] - graph.nodes[b][1]))  # fmt: skip
         near.setdefault(a, []).append((b, length))
         near.setdefault(b, []).append((a, length))
-    outfall = min(near, key=lambda item: (ground[item], item))
-    cost, to, order = {outfall: 0.0}, {outfall: -1}, []
-    queue = [(0.0, outfall)]
-    span: dict[int, float] = {outfall: 0.0}
+    # Drains end where they reach the river, or else at the lowest node.
+    river = LineString(core_river())
+    away = shapely.distance(shapely.points(np.asarray(graph.nodes)), river)
+    outfalls = [item for item in sorted(near) if away[item] < 105]
+    outfalls = outfalls or [min(near, key=lambda item: (ground[item], item))]
+    cost, to, order = dict.fromkeys(outfalls, 0.0), dict.fromkeys(outfalls, -1), []
+    queue = [(0.0, outfall) for outfall in outfalls]
+    span = dict.fromkeys(outfalls, 0.0)
     while queue:
         done, here = heapq.heappop(queue)
         if done > cost[here]:
@@ -182,7 +190,7 @@ def _drain(graph: _Graph, ground: list[float], depth: float) -> tuple[dict[int, 
         order.append(here)
         for there, length in near[here]:
             climb = max(0.0, ground[here] - ground[there])
-            total = done + length + 40 * climb
+            total = done + length + 120 * climb
             if total < cost.get(there, 1e18):
                 cost[there], to[there], span[there] = total, here, length
                 heapq.heappush(queue, (total, there))
@@ -232,9 +240,7 @@ def lay(streets: list[Street], centre: tuple[float, float]) -> tuple[list[Node],
     return nodes, pipes
 
 
-def _lay_one(
-    network: Network, graph: _Graph, ground: list[float]
-) -> tuple[list[Node], list[Pipe]]:
+def _lay_one(network: Network, graph: _Graph, ground: list[float]) -> tuple[list[Node], list[Pipe]]:
     to: dict[int, int] = {}
     invert: dict[int, float] = {}
     if network.gravity:

@@ -1,6 +1,7 @@
 """The whole city at small scale: administrative areas, waters, contours and main roads."""
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,6 +11,7 @@ import shapely
 from shapely import Geometry, LineString, Polygon
 
 from city import gazetteer as gaz
+from city.frame import CENTRE, HALF_M
 from city.noise import Floats, fractal
 from city.shapes import (
     areas_above,
@@ -19,6 +21,7 @@ from city.shapes import (
     merge_lines,
     smooth,
 )
+from city.streets import gates
 from city.terrain import height, river_courses
 
 #: The box of the whole city, EPSG:4547: west, south, east, north.
@@ -64,15 +67,17 @@ def county_labels(x: Floats, y: Floats) -> npt.NDArray[np.int64]:
     Each county is the part of the plane nearest to it in the measure of its own box, so that
     boxes, seats and rough areas agree with the domain reference while the borders are invented.
     """
-    wx = x + 3800 * fractal(x, y, 21_000, 201, 4)
-    wy = y + 3800 * fractal(x, y, 21_000, 202, 4)
+    wx = x + 6800 * fractal(x, y, 17_000, 201, 5)
+    wy = y + 6800 * fractal(x, y, 17_000, 202, 5)
     scores = []
     for county in gaz.COUNTIES:
         west, south = gaz.metric(county.box[0], county.box[1])
         east, north = gaz.metric(county.box[2], county.box[3])
         seat = gaz.metric(*county.seat)
         cx, cy = 0.6 * (west + east) / 2 + 0.4 * seat[0], 0.6 * (south + north) / 2 + 0.4 * seat[1]
-        fill = county.area_km2 * 1e6 / ((east - west) * (north - south))
+        # The river cuts Jiayu's own measure short.
+        share = 1.6 if county.code == "421221" else 1.0
+        fill = share * county.area_km2 * 1e6 / ((east - west) * (north - south))
         half = 0.5 * np.sqrt(fill / 0.72)
         scores.append(((wx - cx) / (half * (east - west))) ** 2
                       + ((wy - cy) / (half * (north - south))) ** 2)  # fmt: skip
@@ -121,7 +126,7 @@ def towns() -> tuple[Area, ...]:
     y = np.arange(EXTENT[1], EXTENT[3] + 1, cell)
     labels, names = town_labels(*np.meshgrid((x[:-1] + x[1:]) / 2, (y[:-1] + y[1:]) / 2))
     labels = _keep_main_part(labels)
-    faces, found = label_coverage(labels, x, y, 5, 90.0)
+    faces, found = label_coverage(labels, x, y, 4, 70.0)
     return tuple(
         Area(names[label][0], names[label][1], names[label][2], shape, "town", names[label][0][:6])
         for label, shape in dissolve(faces, found).items()
@@ -296,27 +301,31 @@ def core_contours(
 class Router:
     """Least-cost ways over the relief: roads follow valleys and avoid lakes."""
 
-    def __init__(self, cell: float = 600.0) -> None:
+    def __init__(self, cell: float = 800.0) -> None:
         self.x, self.y, ground = grid(cell)
         self.cell = cell
         gy, gx = np.gradient(ground, cell)
         gxx, gyy = np.meshgrid(self.x, self.y)
         cost = 1 + (np.hypot(gx, gy) * 22) ** 1.6 + 0.5 * fractal(gxx, gyy, 5000, 501, 3)
-        water = shapely.union_all([lake.geometry for lake in lakes()])
+        water = shapely.union_all([*(a.geometry for a in lakes()), rivers()[0].geometry])
         shapely.prepare(water)
         wet = shapely.contains_xy(water, gxx, gyy)
-        self.cost = np.maximum(np.where(wet, 14.0, cost), 0.3)
+        core = np.maximum(np.abs(gxx - CENTRE[0]), np.abs(gyy - CENTRE[1])) < HALF_M - 250
+        self.cost = np.maximum(np.where(wet | core, 30.0, cost), 0.3)
 
     def cell_of(self, east: float, north: float) -> tuple[int, int]:
         """Return the row and column of the nearest grid node."""
         return (round((north - self.y[0]) / self.cell), round((east - self.x[0]) / self.cell))
 
-    def tree(self, start: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
-        """Return, for each grid node, the node before it on the cheapest way from the start."""
+    def tree(
+        self, starts: Iterable[tuple[int, int]], ends: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], tuple[int, int]]:
+        """Return, for each grid node, the node before it on the cheapest way from a start."""
         rows, cols = self.cost.shape
-        best = {start: 0.0}
+        best = dict.fromkeys(starts, 0.0)
+        wanted = set(ends)
         parent: dict[tuple[int, int], tuple[int, int]] = {}
-        queue = [(0.0, start)]
+        queue = [(0.0, start) for start in best]
         costs = self.cost.tolist()
         steps = [(dr, dc, (dr * dr + dc * dc) ** 0.5)
                  for dr in (-2, -1, 0, 1, 2) for dc in (-2, -1, 0, 1, 2)
@@ -325,6 +334,9 @@ class Router:
             done, here = heapq.heappop(queue)
             if done > best[here]:
                 continue
+            wanted.discard(here)
+            if not wanted:
+                break
             for dr, dc, length in steps:
                 row, col = here[0] + dr, here[1] + dc
                 if not (0 <= row < rows and 0 <= col < cols):
@@ -350,27 +362,35 @@ class Router:
         return float(self.x[node[1]]), float(self.y[node[0]])
 
 
-#: Main roads between seats: kind, number, names, county codes from and to.
-_MAIN = (
+#: Main roads: kind, number, names, stops (a gate of the core, or longitude and latitude).
+_MAIN: tuple[tuple[str, str, str, str, tuple[str | tuple[float, float], ...]], ...] = (
     ("expressway", "G4", "京港澳高速", "Beijing–Hong Kong–Macau Expressway",
-     ((114.45, 30.02), (114.375, 29.875), (114.13, 29.775), (113.93, 29.755), (113.70, 29.52))),
+     ((114.45, 30.02), (114.385, 29.930), (114.290, 29.905), (114.225, 29.855), (114.13, 29.775), (113.93, 29.755), (113.70, 29.52))),
     ("national", "G107", "G107国道", "National Highway G107",
-     ((114.42, 30.00), (114.352, 29.868), (114.308, 29.813), (114.20, 29.757), (113.878, 29.72), (113.69, 29.55))),
+     ((114.42, 30.00), "north")),
+    ("national", "G107", "G107国道", "National Highway G107",
+     ("south", (114.20, 29.757), (113.878, 29.72), (113.69, 29.55))),
     ("national", "G106", "G106国道", "National Highway G106",
-     ((114.335, 29.811), (114.488, 29.607), (114.044, 29.544), (113.809, 29.249), (113.70, 29.16))),
+     ("southeast", (114.488, 29.607), (114.044, 29.544), (113.809, 29.249), (113.70, 29.16))),
     ("provincial", "S102", "S102省道", "Provincial Road S102",
-     ((114.286, 29.851), (113.916, 29.976), (113.62, 29.88))),
+     ("west", (113.916, 29.976), (113.62, 29.88))),
     ("provincial", "S208", "S208省道", "Provincial Road S208",
-     ((114.354, 29.835), (114.545, 29.83), (114.59, 29.72), (114.488, 29.607))),
+     ("east", (114.545, 29.83), (114.59, 29.72), (114.488, 29.607))),
     ("provincial", "S214", "S214省道", "Provincial Road S214",
      ((113.878, 29.72), (114.044, 29.544))),
     ("provincial", "S209", "S209省道", "Provincial Road S209",
      ((113.878, 29.72), (113.905, 29.90), (113.916, 29.976), (114.06, 30.13))),
     ("provincial", "S316", "S316省道", "Provincial Road S316",
      ((114.488, 29.607), (114.61, 29.46), (114.79, 29.52), (114.93, 29.70))),
+    ("county", "X012", "X012县道", "County Road X012", ("northwest", (114.297, 29.945))),
     ("expressway", "G56", "杭瑞高速", "Hangzhou–Ruili Expressway",
      ((114.95, 29.63), (114.50, 29.63), (114.10, 29.50), (113.82, 29.27), (113.62, 29.26))),
 )  # fmt: skip
+
+
+def _stop(stop: str | tuple[float, float]) -> list[tuple[float, float]]:
+    """Return the way out of a stop: a gate of the core, or a longitude and latitude."""
+    return gates()[stop] if isinstance(stop, str) else [gaz.metric(*stop)]
 
 
 @cache
@@ -382,9 +402,11 @@ def roads() -> tuple[Road, ...]:
     for number, (kind, ref, zh, en, stops) in enumerate(_MAIN):
         points: list[tuple[float, float]] = []
         for start, end in zip(stops, stops[1:], strict=False):
-            first, last = gaz.metric(*start), gaz.metric(*end)
-            nodes = router.way(router.tree(router.cell_of(*first)), router.cell_of(*last))[::-1]
-            points += [first, *[router.place(node) for node in nodes[1:-1]], last]
+            away, home = _stop(start), _stop(end)[::-1]
+            first, last = away[-1], home[0]
+            goal = router.cell_of(*last)
+            nodes = router.way(router.tree([router.cell_of(*first)], [goal]), goal)[::-1]
+            points += [*away, *[router.place(node) for node in nodes[1:-1]], *home]
         soft = smooth(np.asarray(points), 10 if kind == "expressway" else 4)
         line = shapely.intersection(shapely.simplify(LineString(soft), 12.0), inside)
         for part_number, part in enumerate(_long_parts(line)):
@@ -393,19 +415,28 @@ def roads() -> tuple[Road, ...]:
 
 
 def _long_parts(line: Geometry) -> list[LineString]:
-    parts = shapely.get_parts(shapely.line_merge(line)) if line.geom_type != "LineString" else [line]
+    parts = (
+        shapely.get_parts(shapely.line_merge(line)) if line.geom_type != "LineString" else [line]
+    )
     return [part for part in parts if part.length > 500]
 
 
 def _county_roads(router: Router) -> list[Road]:
     result = []
     for county in gaz.COUNTIES:
-        parent = router.tree(router.cell_of(*gaz.metric(*county.seat)))
+        starts = [gaz.metric(*county.seat)]
+        if county.code == "421202":  # its seat is the surveyed core, with streets of its own
+            starts = [lead[-1] for lead in gates().values()]
+        goals = [router.cell_of(*gaz.metric(lon, lat)) for _, _, lon, lat in
+                 gaz.TOWNS[county.code][3 if len(starts) > 1 else 1 :]]  # fmt: skip
+        parent = router.tree([router.cell_of(*start) for start in starts], goals)
         segments = set()
-        for _, _, lon, lat in gaz.TOWNS[county.code][1:]:
-            nodes = router.way(parent, router.cell_of(*gaz.metric(lon, lat)))
+        for goal in goals:
+            nodes = router.way(parent, goal)
             segments.update(tuple(sorted(pair)) for pair in zip(nodes, nodes[1:], strict=False))
-        lines = [LineString([router.place(a), router.place(b)]) for a, b in sorted(segments)]
+        exact = {router.cell_of(*start): start for start in starts}
+        lines = [LineString([exact.get(a, router.place(a)), exact.get(b, router.place(b))])
+                 for a, b in sorted(segments)]  # fmt: skip
         for number, line in enumerate(merge_lines(lines)):
             soft = LineString(smooth(shapely.get_coordinates(line), 5))
             ref = f"X{int(county.code[-2:]) * 10 + number % 10:03d}"

@@ -154,9 +154,7 @@ def polygonize(lines: Sequence[Geometry] | npt.NDArray[np.object_]) -> npt.NDArr
     return np.asarray(faces, object)
 
 
-def dissolve(
-    faces: npt.NDArray[np.object_], keys: npt.NDArray[np.int64]
-) -> dict[int, Geometry]:
+def dissolve(faces: npt.NDArray[np.object_], keys: npt.NDArray[np.int64]) -> dict[int, Geometry]:
     """Unite the faces of each key; faces must form a coverage, which stays one."""
     order = np.argsort(keys, kind="stable")
     cuts = np.flatnonzero(np.diff(keys[order])) + 1

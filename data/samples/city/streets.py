@@ -1,9 +1,11 @@
 """Streets and blocks of the core: a bent lattice with T-junctions, ring, riverside and radials."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import shapely
+import shapely.ops
 from shapely import LineString
 
 from city import gazetteer as gaz
@@ -101,8 +103,16 @@ def _use(u: float, v: float, block: int) -> str:
         return "hotel"
     if away < 480:
         return ("shops", "offices", "government", "market", "homes")[int(chance * 4.99)]
-    for limit, use in ((0.07, "school"), (0.10, "hospital"), (0.155, "park"), (0.185, "culture"),
-                       (0.21, "utility"), (0.26, "shops"), (0.285, "research"), (0.36, "old")):
+    for limit, use in (
+        (0.07, "school"),
+        (0.10, "hospital"),
+        (0.155, "park"),
+        (0.185, "culture"),
+        (0.21, "utility"),
+        (0.26, "shops"),
+        (0.285, "research"),
+        (0.36, "old"),
+    ):
         if chance < limit:
             return use
     return "homes"
@@ -115,7 +125,7 @@ def _split(
     u0, v0, u1, v1 = box
     wide, tall = u1 - u0, v1 - v0
     centre = ((u0 + u1) / 2, (v0 + v1) / 2)
-    kept = np.hypot(centre[0] - LAKE_UV[0], centre[1] - LAKE_UV[1]) < 230 and max(wide, tall) < 520
+    kept = np.hypot(centre[0] - LAKE_UV[0], centre[1] - LAKE_UV[1]) < 120 and max(wide, tall) < 700
     if max(wide, tall) < target * 1.45 or kept:
         return [box]
     number = int(u0 * 7 + v0 * 13 + u1 * 3 + v1)
@@ -131,9 +141,9 @@ def _split(
     return [part for half in halves for part in _split(half, target, seed, kind, lines)]
 
 
-def _plots(box: tuple[float, float, float, float], use: str, block: int, lines: list[Line]) -> list[
-    tuple[float, float, float, float]
-]:
+def _plots(
+    box: tuple[float, float, float, float], use: str, block: int, lines: list[Line]
+) -> list[tuple[float, float, float, float]]:
     """Split a block into the plots of its use."""
     sizes = {"park": 900, "school": 260, "hospital": 260, "industry": 150, "storage": 170,
              "homes": 105, "old": 62, "government": 110, "hotel": 120}  # fmt: skip
@@ -175,6 +185,7 @@ def make_plan(seed: int) -> Plan:
         lines += inner
     _add_river_strips(plan, lines)
     _draw(plan, lines)
+    _add_ring(plan)
     _add_radials(plan)
     return plan
 
@@ -240,17 +251,16 @@ def _draw(plan: Plan, lines: list[Line]) -> None:
         if line.kind == "plot":
             continue
         ring = line.kind == "trunk"
-        streets = [
-            s for s in _stops_of_streets(line, lines) if line.start <= s <= line.end
-        ]
+        streets = [s for s in _stops_of_streets(line, lines) if line.start <= s <= line.end]
         for start, end in zip(streets, streets[1:], strict=False):
             year = _segment_year(plan, line, start, end)
             bridge = line.axis == "v" and abs(start + end) < 1 and end < 100
             if bridge and line.kind in ("trunk", "primary", "secondary"):
                 year = 0 if abs(line.at) < 1400 else 2
-            if ring and year == NEVER:
-                year = 1 if line.axis == "v" or line.at > 0 else 2
-            if year == NEVER:
+            if any(axis == line.axis and at == line.at and side * (start + end) > 0
+                   for axis, at, side in _APPROACHES):  # fmt: skip
+                year = 0
+            if year == NEVER or ring:
                 continue
             ends = [(line.at, s) if line.axis == "u" else (s, line.at) for s in (start, end)]
             pair = tuple(nodes.setdefault(end_, len(nodes)) for end_ in ends)
@@ -259,7 +269,7 @@ def _draw(plan: Plan, lines: list[Line]) -> None:
             pieces = [_curve(line, a, b)[1:] for a, b in zip(inner, inner[1:], strict=False)]
             plan.streets.append(
                 Street(LineString(np.vstack(points + pieces)), line.kind, year,
-                       ("外环路", "Outer Ring Road") if ring else _name(group - 4), group,
+                       _name(group - 4), group,
                        (pair[0], pair[1]))
             )  # fmt: skip
 
@@ -268,26 +278,79 @@ def _stops_of_streets(line: Line, lines: list[Line]) -> list[float]:
     return _crossings(line, [other for other in lines if other.kind != "plot"])
 
 
-#: Radial roads: frame position where they leave the ring, end offset from the centre, names, class.
+def _add_ring(plan: Plan) -> None:
+    """Add the outer ring, a rounded rectangle; it spares the hills and is opened in two parts."""
+    angle = np.linspace(-np.pi, np.pi, 145)
+    power = 2 / 4.5
+    u = 2050 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** power
+    v = 2025 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power
+    points = to_city(u, v)
+    ring = shapely.polygons(points)
+    high = height(points[:, 0], points[:, 1]) > 96
+    for street in plan.streets:
+        inside = shapely.intersection(street.line, ring)
+        # Streets open from the first lie inside, or lead on to a radial.
+        if street.year > 0 and inside.geom_type == "LineString" and inside.length > 20:
+            street.line = inside
+    for start in range(0, 144, 6):
+        part = slice(start, start + 7)
+        if not high[part].any():
+            year = 1 if u[start + 3] > 0 else 2
+            plan.streets.append(Street(LineString(points[part]), "trunk", year,
+                                       ("外环路", "Outer Ring Road"), 9_000))  # fmt: skip
+
+
+#: Radial roads: first point and way out in the frame, names, class, gate name.
 _RADIALS = (
-    ((-660.0, -2000.0), ((-700, -2450), (-500, -3300)), ("G107国道", "G107"), "trunk"),
-    ((1240.0, 2050.0), ((2250, 2000), (2600, 3300)), ("G107国道", "G107"), "trunk"),
-    ((2050.0, 60.0), ((2500, -300), (3300, -500)), ("S208省道", "S208"), "primary"),
-    ((-2050.0, 690.0), ((-2300, 1000), (-3300, 1200)), ("S102省道", "S102"), "primary"),
-    ((1240.0, -2000.0), ((900, -2400), (1500, -3300)), ("G106国道", "G106"), "trunk"),
-    ((-660.0, 2050.0), ((-500, 2500), (-900, 3300)), ("官埠大道", "Guanbu Avenue"), "primary"),
-    ((610.0, 2050.0), ((900, 2700), (700, 3300)), ("贺胜大道", "Hesheng Avenue"), "secondary"),
+    ((-660.0, -2000.0), ((-700, -2600), (-450, -3400), (-700, -5000)),
+     ("G107国道", "G107"), "trunk", "south"),
+    ((1240.0, 2050.0), ((1300, 2600), (1700, 3500), (1500, 5000)),
+     ("G107国道", "G107"), "trunk", "north"),
+    ((2050.0, 60.0), ((2600, 20), (3400, -350), (5000, -200)),
+     ("S208省道", "S208"), "primary", "east"),
+    ((-2050.0, 690.0), ((-2500, 740), (-3200, 1100), (-5000, 1000)),
+     ("S102省道", "S102"), "primary", "west"),
+    ((1240.0, -2000.0), ((1280, -2500), (1700, -3300), (1500, -5000)),
+     ("G106国道", "G106"), "trunk", "southeast"),
+    ((-660.0, 2050.0), ((-690, 2600), (-1000, 3400), (-900, 5000)),
+     ("官埠大道", "Guanbu Avenue"), "primary", "northwest"),
 )  # fmt: skip
+#: Lattice lines (axis, place, side) that lead from the old town to a radial, open from the first.
+_APPROACHES = (("u", -660.0, -1), ("u", 1240.0, 1), ("v", 60.0, 1), ("v", 690.0, -1),
+               ("u", 1240.0, -1), ("u", -660.0, 1))  # fmt: skip
+
+
+@cache
+def radials() -> tuple[tuple[LineString, tuple[str, str], str, str, LineString], ...]:
+    """Return line in the window, names, class, gate and lead outside of each road out of it."""
+    window = shapely.box(
+        CENTRE[0] - HALF_M, CENTRE[1] - HALF_M, CENTRE[0] + HALF_M, CENTRE[1] + HALF_M
+    )
+    result = []
+    for start, way, name, kind, gate in _RADIALS:
+        # The point before the first gives the road the direction of the street it continues.
+        before = (start[0] * 0.8, start[1]) if abs(start[0]) > 2000 else (start[0], start[1] * 0.8)
+        control = [before, start, *way]
+        places = [to_city(u, v) for u, v in control]
+        curve = LineString(spline([(float(p[0]), float(p[1])) for p in places], 60.0))
+        first = curve.project(shapely.Point(places[1]))
+        line = shapely.intersection(shapely.ops.substring(curve, first, curve.length), window)
+        parts = sorted(shapely.get_parts(line), key=lambda p: p.distance(shapely.Point(places[1])))
+        edge = curve.project(shapely.Point(parts[0].coords[-1]))
+        lead = shapely.ops.substring(curve, edge, edge + 1500)
+        result.append((parts[0], name, kind, gate, lead))
+    return tuple(result)
+
+
+def gates() -> dict[str, list[tuple[float, float]]]:
+    """Return how each radial goes on beyond the surveyed core: points, from its edge outwards."""
+    return {
+        gate: [(float(x), float(y)) for x, y in shapely.get_coordinates(lead)[::4]]
+        for _, _, _, gate, lead in radials()
+    }
 
 
 def _add_radials(plan: Plan) -> None:
     """Add the roads that lead out of the ring to the edge of the surveyed core."""
-    window = shapely.box(
-        CENTRE[0] - HALF_M, CENTRE[1] - HALF_M, CENTRE[0] + HALF_M, CENTRE[1] + HALF_M
-    )
-    for number, (start, rest, name, kind) in enumerate(_RADIALS):
-        first = to_city(*start)
-        points = [(float(first[0]), float(first[1]))]
-        points += [(CENTRE[0] + east, CENTRE[1] + north) for east, north in rest]
-        line = shapely.intersection(LineString(spline(points, 90.0)), window)
+    for number, (line, name, kind, _, _) in enumerate(radials()):
         plan.streets.append(Street(line, kind, 0, name, 10_000 + number))

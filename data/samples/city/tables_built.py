@@ -1,6 +1,7 @@
 """Tables of the built city: buildings, floors, units, pipes, corridor, components, grid cells."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -15,6 +16,7 @@ from city.pipes import Node, Pipe
 from city.streets import Plan
 from city.table import EPOCHS, Table, table
 from city.tables_land import ground, towns_of
+from city.terrain import height
 
 
 def _opened(plan: Plan, parcel: Parcel) -> int:
@@ -27,7 +29,10 @@ def _opened(plan: Plan, parcel: Parcel) -> int:
 
 def buildings_of(plan: Plan, parcels: list[Parcel], epoch: int) -> list[Building]:
     """Return the buildings that stand at an epoch."""
-    return [b for p in parcels for b in stand(p, epoch, min(_opened(plan, p), epoch))]
+    found = [b for p in parcels for b in stand(p, min(_opened(plan, p), epoch))]
+    middle = shapely.centroid(np.array([b.geometry for b in found], object))
+    heights = height(shapely.get_x(middle), shapely.get_y(middle))
+    return [replace(b, ground_m=round(float(z), 2)) for b, z in zip(found, heights, strict=True)]
 
 
 def _estate(number: int) -> tuple[str, str]:
@@ -143,7 +148,9 @@ def pipe_table(pipes: list[Pipe], epoch: int) -> Table:
 
 def corridor_table(plan: Plan) -> Table:
     """Return the utility corridor under the central avenue (opened between the surveys)."""
-    lines = [s for s in plan.streets if s.name[0] == "长安大道" and s.year <= 1 and s.kind == "primary"]
+    lines = [
+        s for s in plan.streets if s.name[0] == "长安大道" and s.year <= 1 and s.kind == "primary"
+    ]
     lines = lines or [s for s in plan.streets if s.kind == "primary" and s.year == 0][:6]
     rows = []
     for number, street in enumerate(lines):

@@ -75,7 +75,9 @@ def road_table(plan: Plan, design: Design, epoch: int) -> Table:
         if road.kind != "expressway":
             line = shapely.difference(line, window)  # inside, the core's own streets go on
         for number, part in enumerate(p for p in shapely.get_parts(line) if p.length > 60):
-            rows.append((part, _road(f"{road.key}{number}", road.kind, road.ref, road.zh, road.en, 0)))
+            rows.append(
+                (part, _road(f"{road.key}{number}", road.kind, road.ref, road.zh, road.en, 0))
+            )
     for number, street in enumerate(plan.streets):
         if street.year <= epoch:
             ref = street.name[1] if street.group >= 10_000 and street.name[1][1:].isdigit() else ""
@@ -148,7 +150,14 @@ def place_table(design: Design) -> Table:
         for zh, en, lon, lat in gaz.TOWNS[county.code]:
             add(*gaz.metric(lon, lat), zh, en, "town", 60)
     for (zh, en), (dx, dy) in zip(gaz.VILLAGES, _VILLAGE_AT, strict=True):
-        add(CENTRE[0] + dx, CENTRE[1] + dy, zh, en, "community" if zh.endswith("社区") else "village", 40)
+        add(
+            CENTRE[0] + dx,
+            CENTRE[1] + dy,
+            zh,
+            en,
+            "community" if zh.endswith("社区") else "village",
+            40,
+        )
     for zh, en, lon, lat in gaz.PEAKS:
         add(*_summit(*gaz.metric(lon, lat)), zh, en, "peak", 50)
     add(*_summit(CENTRE[0] - 1750, CENTRE[1] - 1350, 500), "潜山", "Qianshan Hill", "peak", 45)

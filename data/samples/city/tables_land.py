@@ -162,7 +162,9 @@ def approval_tables(design: Design, surveys: list[list[Parcel]]) -> list[Table]:
     for parcel in surveys[2]:
         leaf = parcel.number - 100_000
         if 0 <= leaf < len(plan.leaves) and plan.leaves[leaf].year in (1, 2):
-            batches.setdefault((plan.leaves[leaf].year, plan.leaves[leaf].block // 9), []).append(parcel)
+            batches.setdefault((plan.leaves[leaf].year, plan.leaves[leaf].block // 9), []).append(
+                parcel
+            )
             plots.append((parcel, plan.leaves[leaf].year))
     approvals = []
     for i, ((year, _), members) in enumerate(sorted(batches.items())):

@@ -10,6 +10,7 @@ from city import gazetteer as gaz
 from city import region
 from city.frame import CENTRE
 from city.land import Design, Parcel
+from city.noise import scatter
 from city.shapes import smooth
 from city.table import EPOCHS, Table, table
 from city.tables_city import chance
@@ -20,7 +21,14 @@ from city.terrain import height
 _MINERALS = (
     ("石灰岩", "limestone", "limestone", ("421202", "421281", "421223"), "露天开采", "03"),
     ("大理岩", "marble", "marble", ("421224", "421223"), "露天开采", "03"),
-    ("建筑石料", "building stone", "building_stone", ("421202", "421221", "421281"), "露天开采", "03"),
+    (
+        "建筑石料",
+        "building stone",
+        "building_stone",
+        ("421202", "421221", "421281"),
+        "露天开采",
+        "03",
+    ),
     ("煤", "coal", "coal", ("421281", "421224"), "地下开采", "01"),
     ("锑", "antimony", "antimony", ("421224", "421223"), "地下开采", "02"),
     ("金", "gold", "gold", ("421224", "421221"), "地下开采", "02"),
@@ -37,9 +45,9 @@ def _spots(code: str, count: int, seed: int, low: float, high: float) -> list[tu
     county = next(c for c in region.counties() if c.key == code)
     shapely.prepare(county.geometry)
     west, south, east, north = county.geometry.buffer(-1500).bounds
-    number = np.arange(4000)
-    x = west + (east - west) * np.array([chance(int(n), seed) for n in number])
-    y = south + (north - south) * np.array([chance(int(n), seed + 1) for n in number])
+    number = np.arange(60 + 14 * count)
+    x = west + (east - west) * scatter(number, seed, 777)
+    y = south + (north - south) * scatter(number, seed + 1, 777)
     ground = height(x, y)
     fine = shapely.contains_xy(county.geometry, x, y) & (ground > low) & (ground < high)
     return [(float(a), float(b)) for a, b in zip(x[fine][:count], y[fine][:count], strict=True)]
@@ -123,7 +131,15 @@ def hazards() -> list[dict[str, Any]]:
         towns = towns_of(np.array(spots))
         for number, ((east, north), town) in enumerate(zip(spots, towns, strict=True)):
             draw = chance(number, 210 + order)
-            kind = "04" if karst and draw < 0.3 else "02" if draw < 0.45 else "00" if draw < 0.58 else "01"
+            kind = (
+                "04"
+                if karst and draw < 0.3
+                else "02"
+                if draw < 0.45
+                else "00"
+                if draw < 0.58
+                else "01"
+            )
             kind = "03" if south and draw > 0.96 else kind
             people = int(4 + 380 * chance(number, 220 + order) ** 4)
             state = "治理" if number % 9 == 4 else "活动"
@@ -136,7 +152,8 @@ def hazards() -> list[dict[str, Any]]:
 def hazard_table(points: list[dict[str, Any]], epoch: int) -> Table:
     """Return hazard points; some are treated or retired in later surveys."""
     rows = []
-    for point in points:
+    tops = height(np.array([p["east"] for p in points]), np.array([p["north"] for p in points]))
+    for point, top in zip(points, tops.tolist(), strict=True):
         number, zh = point["number"], _TYPES[point["kind"]][0]
         state = "active"
         if number % 9 == 4 and epoch >= 1:
@@ -156,7 +173,7 @@ def hazard_table(points: list[dict[str, Any]], epoch: int) -> Table:
             "CUN": village, "YFYS": ("降雨", "切坡", "采矿", "岩溶")[number % 4], "XZ": point["town"][1],
             "XZQDM": point["town"][0], "ZT": state, "JCFF": "群测群防",
             "JCR": "村级监测员", "FSSJ": f"{2003 + number % 8}-0{5 + number % 3}-1{number % 9}",
-            "ZTGC": round(float(height(point["east"], point["north"])), 1),
+            "ZTGC": round(top, 1),
         }))  # fmt: skip
     return table("hazard_point", rows)
 
@@ -239,7 +256,9 @@ def tourism_tables() -> list[Table]:
         east, north = gaz.metric(lon, lat)
         radius = 420 if key == "S07" else 800 if key == "S06" else 900 + 700 * chance(index, 271)
         angle = np.linspace(0, 2 * np.pi, 25)[:-1]
-        reach = radius * (1 + 0.3 * np.sin(3 * angle + index) * chance(index, 272) + 0.12 * np.cos(5 * angle))
+        reach = radius * (
+            1 + 0.3 * np.sin(3 * angle + index) * chance(index, 272) + 0.12 * np.cos(5 * angle)
+        )
         ring = np.column_stack([east + reach * np.cos(angle), north + reach * np.sin(angle)])
         shape = shapely.polygons(smooth(np.vstack([ring, ring[:1]]), 2))
         areas.append((shape, {

@@ -1,5 +1,6 @@
 """The ground: one height function of the plane, with the Mufu range, valleys and the plain."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -45,14 +46,31 @@ def _meander(points: Floats, amplitude: float, length: float, seed: int) -> Floa
     return np.asarray(points + shift[:, None] * np.column_stack([-tangent[:, 1], tangent[:, 0]]))
 
 
+class _Near:
+    """Distances to the nearest of many line segments, by a tree of them."""
+
+    def __init__(self, lines: Sequence[LineString]) -> None:
+        pairs = []
+        for line in lines:
+            points = shapely.get_coordinates(shapely.simplify(line, 20.0))
+            pairs.append(np.stack([points[:-1], points[1:]], axis=1))
+        self._tree = shapely.STRtree(shapely.linestrings(np.concatenate(pairs)))
+
+    def __call__(self, points: npt.NDArray[np.object_]) -> Floats:
+        flat = points.ravel()
+        found, distance = self._tree.query_nearest(flat, return_distance=True, all_matches=False)
+        result: Floats = np.empty(len(flat))
+        result[found[0]] = distance
+        return result.reshape(points.shape)
+
+
 @cache
-def _valleys() -> tuple[shapely.Geometry, shapely.Geometry, shapely.Geometry]:
+def _valleys() -> tuple[_Near, _Near, tuple[_Near, ...]]:
     courses = river_courses()
-    large = shapely.multilinestrings([courses[key] for key in ("R01", "R02", "R03", "R04")])
-    small = shapely.multilinestrings([v for k, v in courses.items() if k > "R04"])
-    ranges = [LineString([gaz.metric(*p) for p in crest]) for crest, _, _ in gaz.RANGES]
-    shapely.prepare(large)
-    return large, small, shapely.geometrycollections(ranges)
+    large = _Near([courses[key] for key in ("R01", "R02", "R03", "R04")])
+    small = _Near([course for key, course in courses.items() if key > "R04"])
+    crests = [LineString([gaz.metric(*p) for p in crest]) for crest, _, _ in gaz.RANGES]
+    return large, small, tuple(_Near([crest]) for crest in crests)
 
 
 def height(east: npt.ArrayLike, north: npt.ArrayLike) -> Floats:
@@ -60,15 +78,15 @@ def height(east: npt.ArrayLike, north: npt.ArrayLike) -> Floats:
     x, y = np.broadcast_arrays(np.asarray(east, np.float64), np.asarray(north, np.float64))
     wx = x + 900 * fractal(x, y, 5200, 3, 3)
     wy = y + 900 * fractal(x, y, 5200, 4, 3)
-    points = shapely.points(wx, wy)
+    points = np.asarray(shapely.points(wx, wy), object)
     large, small, ranges = _valleys()
     mountain: Floats = np.zeros(x.shape)
-    for crest, (_, top, width) in zip(shapely.get_parts(ranges), gaz.RANGES, strict=True):
-        bump = top * np.exp(-((shapely.distance(points, crest) / width) ** 1.6))
+    for crest, (_, top, width) in zip(ranges, gaz.RANGES, strict=True):
+        bump = top * np.exp(-((crest(points) / width) ** 1.6))
         mountain = np.maximum(mountain, bump) + 0.18 * np.minimum(mountain, bump)
     spurs = ridged(wx, wy, 7600, 11, 5)
-    valley = 1 - np.exp(-((shapely.distance(points, large) / 3600) ** 1.7))
-    valley *= 0.25 + 0.75 * (1 - np.exp(-((shapely.distance(points, small) / 1900) ** 1.7)))
+    valley = 1 - np.exp(-((large(points) / 3600) ** 1.7))
+    valley *= 0.25 + 0.75 * (1 - np.exp(-((small(points) / 1900) ** 1.7)))
     south = 1 / (1 + np.exp((y - (3_298_000 + 0.28 * (x - 530_000))) / 7000))
     rolling = (8 + 62 * south) * np.clip(0.45 + 0.9 * fractal(x, y, 2600, 21, 4), 0, None)
     body = mountain * (0.22 + 0.98 * spurs**1.25) * (0.05 + 0.95 * valley)
