@@ -9,13 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from api.about import DESCRIPTION, TITLE
 from api.asgi import REQUEST_ID, App
 from api.errors import InvalidParameter, UnknownResource
 from api.middleware import RequestFrame
 from api.openapi import openapi_document
 from api.problems import Problem, make_problem, problem_of, status_title
-from api.registry import all_routers
-from api.routers.landing import DESCRIPTION, TITLE
+from api.router_registry import all_routers
 from api.service import Service
 from api.settings import ApiSettings
 from api.tile_answers import TileAnswers
@@ -90,6 +90,7 @@ def _framework(service: Service) -> FastAPI:
     app.add_exception_handler(OneMapError, _told)
     app.add_exception_handler(HTTPException, _framework_error)
     app.add_exception_handler(RequestValidationError, _framework_error)
+    app.add_exception_handler(Exception, _told)
     for router in all_routers():
         app.include_router(router)
     return app

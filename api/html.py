@@ -14,7 +14,7 @@ p.lead { color: #55636d; margin: 0 0 1rem; white-space: pre-line; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .7rem .4rem 0;
-  border-bottom: 1px solid #e4e0d6; } th { color: #55636d; font-weight: 600; white-space: nowrap; }
+  border-bottom: 1px solid #e4e0d6; white-space: nowrap; } th { color: #55636d; font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 0; }
 dt { color: #55636d; } dd { margin: 0; overflow-wrap: anywhere; } ul { padding-left: 1.1rem; }
 @media (prefers-color-scheme: dark) {

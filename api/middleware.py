@@ -7,6 +7,7 @@ that tells nothing more.
 
 import re
 from time import perf_counter
+from traceback import format_exception
 from uuid import uuid4
 
 import structlog
@@ -43,7 +44,13 @@ class RequestFrame:
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 -- the last door: nothing may pass it
-            _log.exception("request.failed", request_id=scope[REQUEST_ID], path=scope["path"])
+            # The plain trace: one with the values of variables costs seconds, and may hold secrets.
+            _log.error(
+                "request.failed",
+                request_id=scope[REQUEST_ID],
+                path=scope["path"],
+                trace="".join(format_exception(error)),
+            )
             if answer.status == 0:
                 problem = problem_of(error, scope["path"], scope[REQUEST_ID])
                 headers = [(name.encode(), value.encode()) for name, value in problem.headers]

@@ -226,7 +226,7 @@ build_web() {
   install_node
   if ! [[ -d web/node_modules ]] || ! is_stamped web-modules "$modules"; then
     say "installing the web client's packages"
-    npm --prefix web ci --no-audit --no-fund --loglevel=error >&2 \
+    npm --prefix web ci --no-audit --no-fund --no-update-notifier --loglevel=error >&2 \
       || die "npm could not install web/package-lock.json: see above"
     stamp web-modules "$modules"
   fi

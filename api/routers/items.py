@@ -17,9 +17,9 @@ from api.feature_request import (
     item_request,
     page_request,
 )
+from api.format_registry import feature_formats
 from api.links import Link, base_url, link, with_query
 from api.negotiation import choose
-from api.registry import feature_formats
 from api.service import Service
 from layers.errors import FeatureNotFound
 

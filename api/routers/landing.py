@@ -7,6 +7,7 @@ import fastapi_offline
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 
+from api.about import DESCRIPTION, TITLE
 from api.answers import document_answer
 from api.conformance import CONFORMANCE
 from api.errors import UnknownResource
@@ -15,12 +16,6 @@ from api.links import base_url, link
 router = APIRouter(tags=["Service"])
 
 OPENAPI_MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
-TITLE = "城市一张图 / One Map"
-DESCRIPTION = (
-    "城市一张图：土地、矿产、地质灾害、管廊、建筑与遥感图层，从历史到现在。\n"
-    "One city, one map: land, mineral, geological-hazard, pipeline, building and imagery layers, "
-    "from history to the present."
-)
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 _ASSETS = Path(str(files(fastapi_offline))) / "static"
 #: The documentation page's files, and their media types.

@@ -8,7 +8,8 @@ import pytest
 
 from api.collection_documents import queryables
 from api.conformance import CONFORMANCE
-from api.registry import all_routers, feature_formats, router_modules
+from api.format_registry import feature_formats
+from api.router_registry import all_routers, router_modules
 from layers.access import ANONYMOUS, access_class
 from layers.catalogue import load_catalogue
 

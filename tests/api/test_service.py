@@ -69,9 +69,13 @@ def test_a_database_without_tables_is_not_ready(fresh_database: str, catalogue: 
         answer = httpx.get(f"{address}/readyz")
         assert (answer.status_code, len(answer.json()["missing"])) == (503, 1)
         assert "onemap migrate" in answer.text
-        failed = httpx.get(f"{address}/api/collections/plot/items")
-        assert failed.status_code in (500, 503)
-        assert "city" not in failed.text
+        for path in ("/api/collections/plot/items", "/tiles/town/10/836/422"):
+            failed = httpx.get(address + path)
+            assert failed.status_code in (500, 503)
+            assert failed.headers["content-type"] == "application/problem+json"
+            assert failed.json()["requestId"] == failed.headers["x-request-id"]
+            for word in ("city", "relation", "Undefined", "plot does"):
+                assert word not in failed.text
 
 
 def test_a_load_is_seen_at_once_in_tiles_and_features(

@@ -11,6 +11,7 @@ from typing import Any
 import geopandas
 import pytest
 import shapely
+from hypothesis import settings
 from sqlalchemy import make_url, text
 
 from etl.load import LoadRequest, load
@@ -22,6 +23,10 @@ from layers.code_list import Code, CodeList
 from layers.definition import LayerDefinition
 from layers.store import Store
 from tests.database import connected
+
+# A busy machine is no fault of the code: property tests are not timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 USES = CodeList(
     "uses",

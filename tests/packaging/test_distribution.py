@@ -1,16 +1,22 @@
 """The distribution: what the lock files, the wheel and the scripts must and must not hold."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("gis", "layers", "etl", "tiles", "api", "cli")
+#: Part of its own interface, so used under their own names.
+BROUGHT_BY_FASTAPI = {"starlette", "anyio"}
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-node.lock")
 
 
@@ -37,13 +43,39 @@ def test_the_web_lock_names_no_registry() -> None:
     assert '"resolved"' not in (ROOT / "web" / "package-lock.json").read_text(encoding="utf-8")
 
 
+def imported_packages() -> set[str]:
+    """The top-level packages that the rooms import, without Python's own and the rooms."""
+    found: set[str] = set()
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - set(ROOMS)
+
+
+def test_no_import_is_undeclared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {
+        re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", line)[0]).lower()
+        for line in project["dependencies"]
+    }
+    owners = packages_distributions()
+    for package in imported_packages():
+        names = {re.sub(r"[-_.]+", "-", name).lower() for name in owners.get(package, [])}
+
+        assert names & (declared | BROUGHT_BY_FASTAPI), f"pyproject.toml lacks what gives {package}"
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy so that the sources stay as they are."""
     folder = tmp_path_factory.mktemp("wheel")
     sources = folder / "sources"
     sources.mkdir()
-    kept = ("pyproject.toml", "README.md", "LICENSE", "gis", "layers", "etl", "tiles", "api", "cli")
+    kept = ("pyproject.toml", "README.md", "LICENSE", *ROOMS)
     subprocess.run(["cp", "-r", *(str(ROOT / name) for name in kept), str(sources)], check=True)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(sources)], check=True)
@@ -58,7 +90,7 @@ def names_in(wheel: Path) -> set[str]:
 def test_the_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
     packed = names_in(wheel)
     sources = wheel.parent / "sources"
-    for room in ("gis", "layers", "etl", "tiles", "api", "cli"):
+    for room in ROOMS:
         for path in (sources / room).rglob("*"):
             name = path.relative_to(sources).as_posix()
             if path.is_file() and "__pycache__" not in name:
@@ -67,9 +99,7 @@ def test_the_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
 
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names_in(wheel)}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {
-        "gis", "layers", "etl", "tiles", "api", "cli",
-    }  # fmt: skip
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(ROOMS)
     assert any(name.endswith("licenses/LICENSE") for name in names_in(wheel))
 
 

@@ -127,7 +127,7 @@ def test_committed_pipes_end_on_nodes_and_drains_fall() -> None:
         assert (lines.S_Exp != lines.E_Exp).all()
         drains = lines[lines.GXLB.isin(["YS", "WS"])]
         assert (drains.S_H > drains.E_H).all()
-        assert drains[["S_Deep", "E_Deep"]].max().max() < 12
+        assert drains[["S_Deep", "E_Deep"]].max().max() <= 7.001
         assert lines.length.between(0.05, 75).all()
 
 
@@ -138,7 +138,9 @@ def test_keys_stay_and_the_city_grows() -> None:
         for name in names
     )
     assert len(set(first.BSM) & set(third.BSM)) > 0.6 * len(first)
-    town = [int(f.DLBM.str[:2].isin(["05", "06", "07", "08"]).sum()) for f in (first, second, third)]
+    town = [
+        int(f.DLBM.str[:2].isin(["05", "06", "07", "08"]).sum()) for f in (first, second, third)
+    ]
     assert town == sorted(town)
     assert town[0] < town[2]
 
@@ -187,6 +189,7 @@ def test_the_same_seed_makes_the_same_city(
 
     for layer in ("land_parcel", "building", "pipe_line"):
         assert digest(tmp_path / "again", layer) == digest(small_city, layer)
+    for layer in ("land_parcel", "building"):
         assert digest(tmp_path / "other", layer) != digest(small_city, layer)
 
 

@@ -41,6 +41,8 @@ export interface LayerInfo {
   readonly geometryType: string;
   readonly visible: boolean;
   readonly minZoom: number;
+  /** The fields that together tell one feature from another. */
+  readonly key: readonly string[];
   readonly fields: readonly FieldInfo[];
   readonly label: { readonly zh: string; readonly en?: string | null } | null;
   readonly styleLayers: readonly string[];

@@ -204,6 +204,7 @@ export class App {
       this.#panel.build(this.#info, this.state, this.#sprite, (layer) => view.firstZoom(layer));
       this.#timeline.build(this.#info.epochs, this.state.date, this.state.lang);
       this.#moved();
+      this.#shell.started();
     }
     this.#remember();
   }

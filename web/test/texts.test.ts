@@ -44,7 +44,7 @@ describe("values", () => {
 describe("a feature's name", () => {
   const layer: LayerInfo = {
     name: "road", title: TITLE, abstract: TITLE, theme: "framework", geometryType: "linestring",
-    visible: true, minZoom: 0, fields: [], label: { zh: "dlmc", en: null }, styleLayers: [], legend: [],
+    visible: true, minZoom: 0, key: ["dlbh"], fields: [], label: { zh: "dlmc", en: null }, styleLayers: [], legend: [],
   };
 
   it("comes from the label fields, else from name", () => {

@@ -47,6 +47,12 @@ export function featureName(
   return primary(texts, lang);
 }
 
+/** The business key of a feature without a name, or its id where tiles do not carry the key. */
+function keyOf(layer: LayerInfo, hit: Hit): string {
+  const parts = layer.key.map((field) => plain(hit.properties[field]));
+  return parts.length > 0 && parts.every((part) => part !== "") ? parts.join(" ") : `#${hit.id}`;
+}
+
 function plain(value: unknown): string {
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
@@ -161,7 +167,7 @@ export class Inspector {
           "span",
           { class: "hit-texts" },
           h("span", { class: "hit-name" }, name || primary(layer.title, lang)),
-          h("span", { class: "second" }, name ? primary(layer.title, lang) : `#${hit.id}`),
+          h("span", { class: "second" }, name ? primary(layer.title, lang) : keyOf(layer, hit)),
         ),
         drawIcon("chevron"),
       );

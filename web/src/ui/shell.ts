@@ -54,6 +54,12 @@ export class Shell {
       this.#opener.focus();
     });
     this.#fold(matchMedia(NARROW).matches);
+    root.classList.add("starting");
+  }
+
+  /** Shows the parts that need a map, once there is one. */
+  started(): void {
+    this.#root.classList.remove("starting");
   }
 
   #fold(folded: boolean): void {

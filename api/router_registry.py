@@ -1,20 +1,18 @@
-"""The plug-ins of the service: routers and feature formats, found in sorted order."""
+"""The routers, found by scanning their folder in sorted order."""
 
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from types import ModuleType
 
 from fastapi import APIRouter
 
-from api import formats, routers
-from api.feature_format import FeatureFormat
+from api import routers
 from layers.errors import DefinitionError
 
 
 def router_modules() -> tuple[str, ...]:
     """Return the names of the router modules, sorted."""
-    return _names(routers)
+    return tuple(sorted(module.name for module in iter_modules(routers.__path__)))
 
 
 @cache
@@ -42,29 +40,3 @@ def all_routers() -> tuple[APIRouter, ...]:
                 served.add(place)
         found.append(router)
     return tuple(found)
-
-
-@cache
-def feature_formats() -> tuple[FeatureFormat, ...]:
-    """Return the feature formats, the usual one first.
-
-    Raises:
-        DefinitionError: If a module has no ``FORMAT``, or two answer to the same ``f``.
-    """
-    found: list[FeatureFormat] = []
-    tokens: set[str] = set()
-    for name in _names(formats):
-        entry: FeatureFormat | None = getattr(
-            import_module(f"{formats.__name__}.{name}"), "FORMAT", None
-        )
-        if entry is None:
-            raise DefinitionError(f"api/formats/{name}.py offers no FORMAT")
-        if tokens & set(entry.representation.tokens):
-            raise DefinitionError(f"two feature formats answer to the f of '{entry.name}'")
-        tokens.update(entry.representation.tokens)
-        found.append(entry)
-    return tuple(sorted(found, key=lambda entry: (entry.rank, entry.name)))
-
-
-def _names(package: ModuleType) -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in iter_modules(package.__path__)))
