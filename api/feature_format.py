@@ -8,7 +8,7 @@ from api.crs import Crs
 from api.links import Link
 from api.negotiation import Representation
 from layers.definition import LayerDefinition
-from layers.reading import FeatureRow
+from layers.reading import FeatureRow, Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class FeatureDocument:
 
     layer: LayerDefinition
     feature: FeatureRow
+    lineage: Lineage
     crs: Crs
     links: list[Link]
     home: str

@@ -155,6 +155,6 @@ def _plan(tileset: TileSet, z: int, viewer: Viewer) -> TilePlan:
 def _has_address(settings: LayersSettings) -> bool:
     try:
         settings.url()
-    except (ValueError, DatabaseUnavailable):
+    except DatabaseUnavailable:
         return False
     return True

@@ -180,4 +180,4 @@ def _plain(value: object) -> object:
 
 def _wkb(shapes: Shapes, row: int) -> bytes | None:
     shape = shapes.geometries[row]
-    return None if shape is None else bytes(shapely.to_wkb(shapely.force_2d(shape)))
+    return None if shape is None else bytes(shapely.to_wkb(shape))

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import ClauseElement
 
-from layers.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout
+from layers.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaConflict
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
 
@@ -49,6 +49,7 @@ class ReadingPool:
             DatabaseUnavailable: If the database cannot be reached.
             DatabaseBusy: If no connection became free in time.
             QueryTimeout: If the query ran into its time limit.
+            SchemaConflict: If the database lacks a table or a column.
         """
         sql, values = compile_for_asyncpg(statement)
         return await self.fetch_text(sql, values)
@@ -62,6 +63,10 @@ class ReadingPool:
                 raise QueryTimeout(
                     f"the query took longer than {self._settings.statement_timeout_s:g} s: "
                     "ask for less at a time"
+                ) from error
+            except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+                raise SchemaConflict(
+                    "the database is not of the form that the definitions need: run onemap migrate"
                 ) from error
             return rows
 

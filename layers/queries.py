@@ -3,6 +3,7 @@
 There is no second place that names a layer's table for reading.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -120,8 +121,8 @@ def _bound(moment: Moment) -> ColumnElement[Any]:
     return moment if isinstance(moment, ColumnElement) else literal(moment, _TIME)
 
 
-def envelope(bbox: BBox) -> ColumnElement[Any]:
-    """Return a box of degrees as a geometry of the storage reference system."""
+def envelope(bbox: Sequence[float | ColumnElement[float]]) -> ColumnElement[Any]:
+    """Return west, south, east, north (degrees) as a geometry of the storage system."""
     return func.ST_MakeEnvelope(*bbox, STORAGE_SRID)
 
 
@@ -177,8 +178,8 @@ def _matching(query: FeatureQuery) -> tuple[Subquery, list[ColumnElement[bool]]]
 def feature_page(query: FeatureQuery) -> Select[Any]:
     """Return the statement for one page of features, with one row more to tell of a next page.
 
-    Columns: ``feature_id``, ``version``, ``valid_from``, ``valid_to``, ``load_id``, ``geometry``
-    (GeoJSON text, longitude first) and the visible fields.
+    Columns: ``feature_id``, ``version``, ``valid_from``, ``valid_to``, ``load_id``, ``source_row``,
+    ``geometry`` (GeoJSON text, longitude first) and the visible fields.
 
     Raises:
         UnknownLayer: If the viewer may not know of the layer.
@@ -203,6 +204,7 @@ def feature_page(query: FeatureQuery) -> Select[Any]:
             rows.c.valid_from,
             rows.c.valid_to,
             rows.c.load_id,
+            rows.c.source_row,
             _geojson(query.layer, rows).label("geometry"),
             *(rows.c[name] for name in fields),
         )

@@ -6,7 +6,7 @@ from datetime import MAXYEAR, date, datetime
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ClauseElement, column, literal, select, table
+from sqlalchemy import ClauseElement, literal, select
 
 from gis.times import BEIJING
 from layers.access import ANONYMOUS, Viewer, access_class
@@ -16,11 +16,10 @@ from layers.errors import FeatureNotFound, OneMapError
 from layers.feature_query import BBox, Cursor, FeatureQuery, write_cursor
 from layers.pool import ReadingPool
 from layers.queries import feature_count, feature_page, is_unfiltered, visible_fields
-from layers.schema import expected_revision
+from layers.readiness import shortcomings
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
-from layers.system_tables import SYSTEM_SCHEMA, layer_table, load_table
-from layers.tables import CITY_SCHEMA
+from layers.system_tables import layer_table, load_table
 from layers.version_watch import VersionWatch
 
 #: asyncpg gives PostgreSQL's "infinity" as the largest time there is.
@@ -40,6 +39,8 @@ class FeatureRow:
     #: ``None`` while it is still so.
     valid_to: datetime | None
     load_id: int
+    #: The row of the load's file, counted from 1.
+    source_row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,22 @@ class FeaturePage:
     next: str | None
     #: How many features match in all; ``None`` where counting would take too long.
     matched: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a version of a feature came from."""
+
+    load_id: int
+    #: Name of the survey's file or service.
+    source: str
+    #: The row of the file, counted from 1.
+    source_row: int
+    #: The survey's own reference system.
+    crs: str
+    operator: str
+    #: When the map learned of it.
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,19 @@ class CityReader:
             )
         return page.features[-1]
 
+    async def lineage(self, feature: FeatureRow) -> Lineage:
+        """Return which load, file, row and operator a version of a feature came from."""
+        statement = select(load_table).where(load_table.c.load_id == feature.load_id)
+        load = (await self._pool.fetch(statement))[0]
+        return Lineage(
+            feature.load_id,
+            load["source"],
+            feature.source_row,
+            load["crs"],
+            load["operator"],
+            load["recorded_at"],
+        )
+
     async def extent(self, layer: LayerDefinition, viewer: Viewer = ANONYMOUS) -> LayerExtent:
         """Return where and when a layer has features, and how many now."""
         access_class(layer, viewer)
@@ -170,28 +200,10 @@ class CityReader:
     async def ready(self) -> list[str]:
         """Return what keeps the map from being served, in words; empty when nothing does."""
         try:
-            return await self._shortcomings()
+            missing = await shortcomings(self._pool, self.catalogue)
         except OneMapError as error:
             return [str(error)]
-        except ValueError as error:
-            return [str(error)]
-
-    async def _shortcomings(self) -> list[str]:
-        try:
-            revision = table("schema_version", column("version_num"), schema=SYSTEM_SCHEMA)
-            records = await self._pool.fetch(select(revision.c.version_num))
-        except asyncpg.UndefinedTableError:
-            return ["the database has no schema yet: run onemap migrate"]
-        if not records or records[0][0] != expected_revision():
-            return ["the database's schema is of another version: run onemap migrate"]
-        present = table("pg_tables", column("tablename"), column("schemaname"), schema="pg_catalog")
-        tables = await self._pool.fetch(
-            select(present.c.tablename).where(present.c.schemaname == literal(CITY_SCHEMA))
-        )
-        missing = sorted(set(self.catalogue.layers) - {record[0] for record in tables})
-        if missing:
-            return [f"layers without a table: {', '.join(missing)}: run onemap migrate"]
-        return [] if self.is_listening else ["changes of the map are not heard yet"]
+        return missing or ([] if self.is_listening else ["changes of the map are not heard yet"])
 
 
 def _feature_row(record: asyncpg.Record, fields: tuple[str, ...]) -> FeatureRow:
@@ -205,4 +217,5 @@ def _feature_row(record: asyncpg.Record, fields: tuple[str, ...]) -> FeatureRow:
         valid_from=record["valid_from"],
         valid_to=None if valid_to.year == _FOREVER_YEAR else valid_to,
         load_id=record["load_id"],
+        source_row=record["source_row"],
     )

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field, PostgresDsn, SecretStr
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from layers.errors import DatabaseUnavailable
 
 
 class LayersSettings(BaseSettings):
@@ -35,10 +37,17 @@ class LayersSettings(BaseSettings):
         """Return the database address, checked.
 
         Raises:
-            ValueError: If no address is set or it is not one of PostgreSQL.
+            DatabaseUnavailable: If none is set or it is not one of PostgreSQL; the message does
+                not repeat it, for it may hold a password.
         """
         if self.database_url is None:
-            raise ValueError("ONEMAP_DATABASE_URL is not set")
+            raise DatabaseUnavailable("ONEMAP_DATABASE_URL is not set")
         text = self.database_url.get_secret_value()
-        PostgresDsn(text)
+        try:
+            PostgresDsn(text)
+        except ValidationError:
+            raise DatabaseUnavailable(
+                "ONEMAP_DATABASE_URL is not an address such as "
+                "postgresql://user:password@host:5432/database"
+            ) from None
         return text

@@ -91,6 +91,7 @@ quarantine_table = Table(
     Column("values", JSONB, nullable=False),
     Column("rule", Text, nullable=False),
     Column("message", Text, nullable=False),
-    Column("geom", Geometry("GEOMETRY", srid=4490, spatial_index=False)),
+    #: EPSG:4490, with height where the row has it.
+    Column("geom", Geometry(geometry_type=None, spatial_index=False)),
     Column("attempts", Integer, nullable=False, server_default="0"),
 )

@@ -55,9 +55,6 @@ class VersionWatch:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, OneMapError) as error:
                 if attempt == 0:
                     _log.warning("version_watch.lost", reason=type(error).__name__)
-            except ValueError:
-                _log.warning("version_watch.no_address")
-                return
             finally:
                 self.connected.clear()
             await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])

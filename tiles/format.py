@@ -1,14 +1,16 @@
 """What a tile format is: how tiles of some media type are cut from the city map."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 
 from layers.access import ANONYMOUS, Viewer
 from layers.definition import LayerDefinition
-from layers.feature_query import BBox
+from layers.queries import Box, Moment
+
+#: A number as a value, or as an expression whose value is bound later.
+Number = float | ColumnElement[float]
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,14 @@ class TileCut:
     #: From bottom to top.
     layers: tuple[LayerDefinition, ...]
     z: int
-    #: The tile's box in metres (EPSG:3857) and, with its buffer, in degrees.
-    box: BBox
-    degrees: BBox
+    #: The tile's box in metres (EPSG:3857): west, south, east, north.
+    box: tuple[Number, Number, Number, Number]
+    #: The same in degrees, with the tile's buffer.
+    degrees: Box
     viewer: Viewer = ANONYMOUS
     #: Valid and record time; ``None`` is now.
-    at: datetime | None = None
-    as_of: datetime | None = None
+    at: Moment | None = None
+    as_of: Moment | None = None
 
 
 class TileFormat(Protocol):

@@ -1,15 +1,29 @@
 """Rendering of tiles: from a tile set and a place in the grid to bytes."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
+from sqlalchemy import ColumnElement, DateTime, Double, bindparam
+
 from layers.access import Viewer, access_class
-from layers.feature_query import BBox
-from layers.sql import compile_for_asyncpg
+from layers.queries import envelope
+from layers.sql import Template, compile_template
 from tiles.format import TileCut, TileFormat
 from tiles.grids import buffered_degrees, tile_box
 from tiles.tileset import TileSet
+
+_METRES = ("west_m", "south_m", "east_m", "north_m")
+_DEGREES = ("west", "south", "east", "north")
+
+
+def _numbers(names: tuple[str, str, str, str]) -> tuple[ColumnElement[float], ...]:
+    return tuple(bindparam(name, type_=Double()) for name in names)
+
+
+_BOX = _numbers(_METRES)
+_AREA = envelope(_numbers(_DEGREES))
+_AT = bindparam("at", type_=DateTime(timezone=True))
+_AS_OF = bindparam("as_of", type_=DateTime(timezone=True))
 
 
 class TileReader(Protocol):
@@ -20,28 +34,13 @@ class TileReader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A compiled statement; ``slots`` says which values belong to the tile, by position."""
-
-    sql: str
-    values: tuple[Any, ...]
-    slots: tuple[tuple[int, int], ...]
-
-    def filled(self, parts: tuple[Any, ...]) -> list[Any]:
-        values = list(self.values)
-        for position, part in self.slots:
-            values[position] = parts[part]
-        return values
-
-
 class TileRenderer:
     """Cuts tiles in one format; statements are composed once for each zoom and access class."""
 
     def __init__(self, reader: TileReader, tile_format: TileFormat) -> None:
         self._reader = reader
         self._format = tile_format
-        self._prepared: dict[tuple[object, ...], _Prepared] = {}
+        self._templates: dict[tuple[object, ...], Template] = {}
 
     async def render(
         self,
@@ -63,34 +62,29 @@ class TileRenderer:
             return b""
         access = tuple(access_class(layer, viewer) for layer in layers)
         key = (tileset.name, place[0], access, at is None, as_of is None)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = self._prepare(tileset, place[0], viewer, at is not None, as_of is not None)
-            self._prepared[key] = prepared
-        parts = (*box, *buffered_degrees(box), at, as_of)
-        return await self._reader.tile_text(prepared.sql, prepared.filled(parts))
+        template = self._templates.get(key)
+        if template is None:
+            template = self._compile(tileset, place[0], viewer, at is not None, as_of is not None)
+            self._templates[key] = template
+        values = {
+            **dict(zip(_METRES, box, strict=True)),
+            **dict(zip(_DEGREES, buffered_degrees(box), strict=True)),
+            "at": at,
+            "as_of": as_of,
+        }
+        return await self._reader.tile_text(template.sql, template.values(values))
 
-    def _prepare(
+    def _compile(
         self, tileset: TileSet, z: int, viewer: Viewer, has_time: bool, has_record_time: bool
-    ) -> _Prepared:
-        # Objects of their own, found again by identity among the compiled statement's values.
-        box = _distinct_box()
-        degrees = _distinct_box()
-        at = datetime(1, 1, 1, tzinfo=UTC) if has_time else None
-        as_of = datetime(1, 1, 1, tzinfo=UTC) if has_record_time else None
-        cut = TileCut(tileset.layers_at(z), z, box, degrees, viewer, at, as_of)
-        sql, values = compile_for_asyncpg(self._format.statement(cut))
-        marks = (*box, *degrees, at, as_of)
-        part_of = {id(mark): part for part, mark in enumerate(marks) if mark is not None}
-        slots = tuple(
-            (position, part_of[id(value)])
-            for position, value in enumerate(values)
-            if id(value) in part_of
+    ) -> Template:
+        west, south, east, north = _BOX
+        cut = TileCut(
+            tileset.layers_at(z),
+            z,
+            (west, south, east, north),
+            _AREA,
+            viewer,
+            _AT if has_time else None,
+            _AS_OF if has_record_time else None,
         )
-        return _Prepared(sql, tuple(values), slots)
-
-
-def _distinct_box() -> BBox:
-    """Return a box whose numbers are objects that no other value shares."""
-    west, south, east, north = (float(text) for text in ("-1.5", "-0.5", "1.5", "0.5"))
-    return (west, south, east, north)
+        return compile_template(self._format.statement(cut))

@@ -8,7 +8,7 @@ import orjson
 from api.crs import Crs
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
 from api.negotiation import Representation
-from layers.reading import FeatureRow
+from layers.reading import FeatureRow, Lineage
 
 _OPTIONS = orjson.OPT_UTC_Z
 
@@ -37,7 +37,11 @@ class GeoJson:
 
     def feature(self, document: FeatureDocument) -> bytes:
         """Write a Feature."""
-        feature = {**_feature(document.feature, document.crs), "links": document.links}
+        feature = {
+            **_feature(document.feature, document.crs),
+            "lineage": _lineage(document.lineage),
+            "links": document.links,
+        }
         return orjson.dumps(feature, option=_OPTIONS)
 
 
@@ -47,7 +51,19 @@ def _feature(row: FeatureRow, crs: Crs) -> dict[str, Any]:
         "id": row.id,
         "geometry": orjson.Fragment(crs.geometry(row.geometry_json)),
         "properties": row.properties,
+        "version": row.version,
         "time": {"interval": [_instant(row.valid_from), _instant(row.valid_to)]},
+    }
+
+
+def _lineage(lineage: Lineage) -> dict[str, Any]:
+    return {
+        "load": lineage.load_id,
+        "source": lineage.source,
+        "row": lineage.source_row,
+        "crs": lineage.crs,
+        "operator": lineage.operator,
+        "recorded": lineage.recorded_at,
     }
 
 

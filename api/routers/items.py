@@ -101,11 +101,12 @@ async def item(
     if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
     row = await service.reader.feature(wanted.query)
+    lineage = await service.reader.lineage(row)
     home = f"{base_url(request)}/api"
     address = f"{home}/collections/{definition.name}"
     links = _self_links(f"{address}/items/{row.id}", wanted.parameters, chosen)
     links.append(link(address, "collection", "application/json", "The layer"))
-    document = FeatureDocument(definition, row, wanted.crs, links, home)
+    document = FeatureDocument(definition, row, lineage, wanted.crs, links, home)
     body = chosen.feature(document)
     return Response(body, media_type=chosen.representation.media_type, headers=headers)
 

@@ -44,7 +44,7 @@ def test_a_page_says_what_it_holds(client: httpx.Client) -> None:
     assert links(body, "alternate")
     assert links(body, "collection")
     feature = body["features"][0]
-    assert set(feature) == {"type", "id", "geometry", "properties", "time"}
+    assert set(feature) == {"type", "id", "geometry", "properties", "version", "time"}
     assert isinstance(feature["id"], int)
     assert list(feature["properties"]) == ["code", "use", "area", "surveyed"]
 
@@ -183,6 +183,16 @@ def test_one_feature_by_its_id(client: httpx.Client) -> None:
     assert then["properties"]["use"] == "01"
     gone = client.get(f"{PLOTS}/{listed['id']}", params={"datetime": "2011-01-01"})
     assert gone.status_code == 404
+
+
+def test_one_feature_tells_where_it_came_from(client: httpx.Client) -> None:
+    found = client.get("/api/collections/plot/items?code=P0003").json()["features"][0]
+    feature = client.get(f"/api/collections/plot/items/{found['id']}").json()
+    assert feature["version"] == 2
+    lineage = feature["lineage"]
+    assert (lineage["source"], lineage["row"], lineage["operator"]) == ("test", 4, "test")
+    assert lineage["crs"] == "EPSG:4490"
+    assert lineage["load"] > 0
 
 
 def test_links_keep_what_was_asked(client: httpx.Client) -> None:

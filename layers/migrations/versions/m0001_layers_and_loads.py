@@ -67,7 +67,7 @@ def upgrade() -> None:
         sa.Column("values", JSONB, nullable=False),
         sa.Column("rule", sa.Text, nullable=False),
         sa.Column("message", sa.Text, nullable=False),
-        sa.Column("geom", Geometry("GEOMETRY", srid=4490, spatial_index=False)),
+        sa.Column("geom", Geometry(geometry_type=None, spatial_index=False)),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         schema=_SCHEMA,
     )
