@@ -10,17 +10,19 @@ from rich.table import Table
 from cli.city import catalogue_of
 from cli.settings import read_settings
 from layers.definition import FieldDefinition, LayerDefinition
+from layers.documentation import pages
 from layers.errors import DefinitionError
 from layers.settings import LayersSettings
 from layers.yaml_source import load_model
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``layers list``, ``layers show`` and ``layers check``."""
+    """Add ``layers list``, ``show``, ``check`` and ``document``."""
     group = typer.Typer(help="The catalogue of layers.", no_args_is_help=True)
     group.command("list")(list_layers)
     group.command("show")(show_layer)
     group.command("check")(check_layers)
+    group.command("document")(document_layers)
     app.add_typer(group, name="layers")
 
 
@@ -88,6 +90,22 @@ def check_layers(
     if faults:
         raise DefinitionError("\n".join(faults))
     typer.echo(f"{len(files)} layer files are well.")
+
+
+def document_layers(
+    out: Annotated[
+        Path, typer.Option(help="The folder to write to; pages of layers that are gone go too.")
+    ] = Path("docs/layers"),
+) -> None:
+    """Write a page for each layer, from its definition alone."""
+    written = pages(catalogue_of(read_settings(LayersSettings)))
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("*.md"):
+        if old.name not in written:
+            old.unlink()
+    for name, content in written.items():
+        (out / name).write_text(content, encoding="utf-8")
+    typer.echo(f"{len(written)} pages are in {out}.")
 
 
 def _faults(path: Path) -> list[str]:
