@@ -19,6 +19,9 @@ __all__ = ["BadRow", "LoadHeader", "LoadOutcome", "LoadSession", "Store"]
 
 #: Class of the advisory locks that let one load a layer write ("onem").
 _LAYER_LOCK_CLASS = 0x6F6E656D
+#: Memory of a load's sorts and index builds: a survey is sorted along the Hilbert curve, and with
+#: the server's defaults a million parcels would be sorted in pieces on disk.
+_LOAD_MEMORY = {"work_mem": "256MB", "maintenance_work_mem": "512MB"}
 #: How far a survey's date may lie ahead of the database's clock: time zones, not plans.
 _AHEAD = timedelta(days=1)
 
@@ -89,6 +92,8 @@ class Store:
             try:
                 with self._engine.begin() as connection:
                     self._take_lock(connection, layer, load_id)
+                    for setting, amount in _LOAD_MEMORY.items():
+                        connection.execute(select(func.set_config(setting, amount, True)))
                     recorded_at = _record_time(connection, layer)
                     yield LoadSession(connection, layer, header, load_id, recorded_at)
                     connection.execute(
