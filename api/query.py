@@ -22,12 +22,13 @@ def read_query(query_string: bytes, known: Collection[str]) -> dict[str, str]:
     """
     if not query_string:
         return {}
+    if query_string.count(b"&") >= _MOST_PARAMETERS:
+        raise InvalidParameter(f"more than {_MOST_PARAMETERS} parameters")
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
         )
     except ValueError as error:
         raise InvalidParameter("the query string is not UTF-8, percent-encoded") from error

@@ -1,9 +1,13 @@
 """The ``datetime`` and ``asOf`` parameters."""
 
+import re
 from datetime import datetime
 
 from api.errors import InvalidParameter
 from gis.times import Interval, parse_instant, parse_time
+
+#: The ``+`` of an offset that stands unescaped in an address arrives as a space.
+_LOST_PLUS = re.compile(r"(:\d{2}(?:\.\d+)?) (?=\d{2}:\d{2}(?:/|$))")
 
 
 def valid_time(text: str | None) -> datetime | Interval | None:
@@ -15,8 +19,8 @@ def valid_time(text: str | None) -> datetime | Interval | None:
     if text is None:
         return None
     try:
-        return parse_time(text)
-    except (ValueError, OverflowError) as error:
+        return parse_time(_with_plus(text))
+    except ValueError as error:
         raise InvalidParameter(f"datetime: {error}") from error
 
 
@@ -41,6 +45,10 @@ def record_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return parse_instant(text)
-    except (ValueError, OverflowError) as error:
+        return parse_instant(_with_plus(text))
+    except ValueError as error:
         raise InvalidParameter(f"asOf: {error}") from error
+
+
+def _with_plus(text: str) -> str:
+    return _LOST_PLUS.sub(r"\1+", text)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from layers.errors import OneMapError
 
@@ -40,6 +40,9 @@ def read_settings(kind: type[Settings]) -> Settings:
     """
     try:
         return kind()
+    except SettingsError as error:
+        # A list or an object that is no JSON; pydantic's sentence names the field, no value.
+        raise InvalidSetting(f"the environment has an unfit setting: {error}") from error
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
         faults = "; ".join(

@@ -30,6 +30,10 @@ _TIME = (
 #: Beijing time is UTC+8; a date-time without a zone is meant so.
 _BEIJING_MINUTES = 480
 _DAY_US = 86_400_000_000
+#: The years 1 to 9999, as days and as microseconds of 1970: outside them PostgreSQL still keeps a
+#: time, but Python, which reads it back, knows none.
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+_FIRST_US, _LAST_US = _FIRST_DAY * _DAY_US, (_LAST_DAY + 1) * _DAY_US - 1
 
 ARROW_TYPES = {
     FieldType.TEXT: pa.string(),
@@ -64,10 +68,22 @@ def convert(values: pa.Array, wanted: FieldType, pattern: str | None) -> tuple[p
         return to_boolean(values)
     instants, bad = _to_instants(values, pattern)
     if wanted is FieldType.DATETIME:
-        return instants, bad
-    shifted = pc.add(instants.cast(pa.int64()), _BEIJING_MINUTES * 60_000_000)
-    days = pc.cast(pc.floor(pc.divide(pc.cast(shifted, pa.float64()), float(_DAY_US))), pa.int32())
-    return days.cast(pa.date32()), bad
+        return _within(instants, bad, _FIRST_US, _LAST_US)
+    local = pc.fill_null(instants.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    # Whole numbers throughout: microseconds of the year 9999 do not fit a double exactly.
+    numbers = (local + _BEIJING_MINUTES * 60_000_000) // _DAY_US
+    nothing = pc.is_null(instants).to_numpy(zero_copy_only=False)
+    days = pa.array(numbers.astype(np.int32), mask=nothing).cast(pa.date32())
+    return _within(days, bad, _FIRST_DAY, _LAST_DAY)
+
+
+def _within(times: pa.Array, bad: Mask, first: int, last: int) -> tuple[pa.Array, Mask]:
+    """Take for unreadable what lies outside the years that every program can tell."""
+    counts = times.cast(pa.int64() if pa.types.is_timestamp(times.type) else pa.int32())
+    outside = pc.fill_null(pc.or_(pc.less(counts, first), pc.greater(counts, last)), False)
+    if not pc.any(outside).as_py():
+        return times, bad
+    return pc.if_else(outside, None, times), bad | outside.to_numpy(zero_copy_only=False)
 
 
 def to_text(values: pa.Array) -> pa.Array:

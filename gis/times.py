@@ -6,7 +6,7 @@ there. Instants are always timezone-aware.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 BEIJING = ZoneInfo("Asia/Shanghai")
@@ -49,12 +49,13 @@ def parse_instant(text: str) -> datetime:
         The instant, timezone-aware, with microseconds at most (further digits are dropped).
 
     Raises:
-        ValueError: If the text is neither, or names no real date.
+        ValueError: If the text is neither, names no real date, or lies outside the years 1 to
+            9999 of UTC, which is as far as databases and programs agree on time.
     """
     text = text.strip()
     try:
         if _DATE.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=BEIJING)
+            return _within_years(datetime.fromisoformat(text).replace(tzinfo=BEIJING))
         match = _INSTANT.fullmatch(text)
         if match is None:
             raise ValueError
@@ -62,11 +63,17 @@ def parse_instant(text: str) -> datetime:
         iso = f"{day}T{clock if clock.count(':') == 2 else clock + ':00'}{(fraction or '')[:7]}"
         zone = "+00:00" if offset in ("Z", "z") else offset or ""
         instant = datetime.fromisoformat(iso + zone)
-    except ValueError:
+        return _within_years(instant if instant.tzinfo else instant.replace(tzinfo=BEIJING))
+    except (ValueError, OverflowError):
         raise ValueError(
             f"'{text}' is not a time: write 2014-05-01 or 2014-05-01T08:00:00+08:00"
         ) from None
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=BEIJING)
+
+
+def _within_years(instant: datetime) -> datetime:
+    """Return ``instant``; an OverflowError if UTC has it outside the years 1 to 9999."""
+    instant.astimezone(UTC)
+    return instant
 
 
 def parse_time(text: str) -> datetime | Interval:

@@ -20,7 +20,8 @@ def writing_engine(database_url: str) -> Engine:
     """
     try:
         url = make_url(database_url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
+        # A port that is no number comes as a plain ValueError.
         raise DatabaseUnavailable(
             "ONEMAP_DATABASE_URL is not an address such as "
             "postgresql://user:password@host:5432/database"

@@ -1,5 +1,6 @@
 """Read the text of a value, as an address or a filter gives it, as the type of a field."""
 
+import math
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -12,10 +13,24 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def _integer(text: str) -> int:
-    value = int(text)
+    value = int(_plain(text))
     if not -(2**63) <= value < 2**63:
         raise ValueError
     return value
+
+
+def _number(text: str) -> float:
+    value = float(_plain(text))
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _plain(text: str) -> str:
+    """Refuse what only Python takes for a number: ``1_000``, and digits of other scripts."""
+    if not text.isascii() or "_" in text:
+        raise ValueError
+    return text
 
 
 def _text(text: str) -> str:
@@ -27,7 +42,7 @@ def _text(text: str) -> str:
 _READERS: dict[FieldType, Callable[[str], Any]] = {
     FieldType.TEXT: _text,
     FieldType.INTEGER: _integer,
-    FieldType.NUMBER: float,
+    FieldType.NUMBER: _number,
     FieldType.BOOLEAN: lambda text: _BOOLEANS[text.casefold()],
     FieldType.DATE: date.fromisoformat,
     FieldType.DATETIME: parse_instant,

@@ -5,17 +5,15 @@ and the database the address names is left alone. Otherwise a private cluster is
 ``.onemap/test-cluster``. A missing server is a failure, never a skip.
 """
 
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import make_url, text
 
 from cli.private_cluster import PrivateCluster
 from layers.settings import LayersSettings
-from tests.database import connected
+from tests.database import connected, copied_database
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,37 +33,21 @@ def cluster() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgis_template(cluster: str) -> Iterator[str]:
     """The name of an empty database with PostGIS, from which the others are copied."""
-    with _database(cluster, template="template0") as url:
-        with connected(url.render_as_string(hide_password=False)) as connection:
+    with copied_database(cluster, "template0") as url:
+        with connected(url) as connection:
             connection.execute(text("CREATE EXTENSION postgis"))
-        yield url.database or ""
+        yield make_url(url).database or ""
 
 
 @pytest.fixture(scope="session")
 def database_url(cluster: str, postgis_template: str) -> Iterator[str]:
     """The session's shared database, with PostGIS and nothing else at first."""
-    with _database(cluster, postgis_template) as url:
-        yield url.render_as_string(hide_password=False)
+    with copied_database(cluster, postgis_template) as url:
+        yield url
 
 
 @pytest.fixture
 def fresh_database(cluster: str, postgis_template: str) -> Iterator[str]:
     """An empty database with PostGIS, for one test alone."""
-    with _database(cluster, postgis_template) as url:
-        yield url.render_as_string(hide_password=False)
-
-
-@contextmanager
-def _database(server: str, template: str) -> Iterator[URL]:
-    """Make a database from ``template``, and drop it at the end even if somebody is connected."""
-    name = f"onemap_test_{secrets.token_hex(6)}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield make_url(server).set(database=name)
-    finally:
-        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _administer(server: str, statement: str) -> None:
-    with connected(server, autocommit=True) as connection:
-        connection.execute(text(statement))
+    with copied_database(cluster, postgis_template) as url:
+        yield url

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 
 from cli.city import catalogue_of, database_url, open_store
+from cli.settings import read_settings
+from cli.signals import orderly_end
 from etl.load import LoadRequest, RefusedLoad, load
 from etl.load import Progress as LoadProgress
 from etl.report import LoadReport
@@ -28,6 +30,8 @@ from layers.errors import OneMapError
 from layers.settings import LayersSettings
 
 _STAGES = {"checking": "reading and checking", "applying": "writing versions", "done": "done"}
+#: Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
+_INTERRUPTED = 130
 
 
 def _instant(text: str) -> datetime:
@@ -88,6 +92,8 @@ def load_command(
     """Load a survey file into a layer: all its good rows in one transaction, or nothing."""
     if report is not None and not report.absolute().parent.is_dir():
         _fail(f"{report}: the report cannot be written: there is no folder {report.parent}")
+    if report is not None and report.is_dir():
+        _fail(f"{report}: the report cannot be written: it is a folder")
     request = LoadRequest(
         source=file,
         layer=layer,
@@ -108,6 +114,8 @@ def load_command(
         _fail(str(error))
     except OneMapError as error:
         _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted: nothing was changed", _INTERRUPTED)
     else:
         _write(report, done)
         typer.echo(done.as_text())
@@ -119,10 +127,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _run(request: LoadRequest) -> LoadReport:
-    settings = LayersSettings()
+    settings, etl = read_settings(LayersSettings), read_settings(EtlSettings)
     catalogue = catalogue_of(settings)
-    with open_store(database_url(settings), catalogue) as store, _bar() as tell:
-        return load(request, store, catalogue, EtlSettings(), tell)
+    with orderly_end(), open_store(database_url(settings), catalogue) as store, _bar() as tell:
+        return load(request, store, catalogue, etl, tell)
 
 
 class _Bar:
@@ -150,7 +158,11 @@ def _bar() -> Iterator[_Bar]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    # Where nobody watches it, a bar would only leave an empty line in front of an error's one.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield _Bar(progress)
 
 
@@ -170,6 +182,6 @@ def _user() -> str:
         return "unknown"
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, status: int = 1) -> None:
     typer.echo(f"onemap load: {' '.join(message.split())}", err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(status)

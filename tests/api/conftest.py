@@ -11,11 +11,11 @@ from layers.store import Store
 from tests.api.town import (
     HERE,
     fill,
-    own_database,
     read_catalogue,
     serving,
     wait_until_ready,
 )
+from tests.database import copied_database
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="session")
 def town_database(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
     """The test town, surveyed in 2012 and, where plots changed, in 2019."""
-    with own_database(cluster, postgis_template) as url:
+    with copied_database(cluster, postgis_template) as url:
         store = Store(url, catalogue)
         store.migrate()
         fill(store, catalogue)

@@ -110,6 +110,9 @@ CASES: list[tuple[str, int, str, str]] = [
         "Invalid parameter",
         "datetime",
     ),
+    ("/api/collections/plot/items?datetime=0001-01-01", 400, "Invalid parameter", "datetime"),
+    ("/api/collections/plot/items/1?asOf=0001-01-01", 400, "Invalid parameter", "asOf"),
+    ("/tiles/town/10/0/0?datetime=9999-12-31T23:59:59-09:00", 400, "Invalid parameter", "time"),
     ("/api/collections/plot/items?asOf=2014-01-01/..", 400, "Invalid parameter", "asOf"),
     ("/api/collections/plot/items?cursor=!", 400, "Invalid value", "cursor"),
     ("/api/collections/plot/items?cursor=AAAA", 400, "Invalid value", "cursor"),
@@ -119,9 +122,14 @@ CASES: list[tuple[str, int, str, str]] = [
     ("/api/collections/plot/items?area=big", 400, "Invalid value", "area"),
     ("/api/collections/plot/items?surveyed=2012", 400, "Invalid value", "surveyed"),
     ("/api/collections/lamp/items?lit=maybe", 400, "Invalid value", "lit"),
+    ("/api/collections/plot/items?area=nan", 400, "Invalid value", "area"),
+    ("/api/collections/plot/items?area=-Infinity", 400, "Invalid value", "area"),
+    ("/api/collections/plot/items?area=1_0", 400, "Invalid value", "area"),
+    ("/api/collections/lamp/items?number=1_0", 400, "Invalid value", "number"),
     ("/api/collections/lamp/items?number=1e3", 400, "Invalid value", "number"),
     ("/api/collections/plot/items?code=%00", 400, "Invalid parameter", "code"),
     ("/api/collections/plot/items?code=%ff", 400, "Invalid parameter", "UTF-8"),
+    ("/api/collections/plot/items?" + "&".join(["limit=1"] * 101), 400, "Invalid parameter", "100"),
     ("/api/collections/plot/items?f=shapefile", 400, "Invalid parameter", "f"),
     ("/api/codes/nothing", 404, "Unknown code list", "'nothing'"),
     ("/api/maps/nothing", 404, "Unknown map", "'nothing'"),
@@ -181,3 +189,13 @@ def test_other_methods_are_refused(client: httpx.Client, path: str) -> None:
     assert answer.status_code == 405
     assert answer.json()["title"] == "Method not allowed"
     assert "GET" in answer.headers["allow"]
+
+
+def test_an_offset_s_plus_sign_may_stand_unescaped(client: httpx.Client) -> None:
+    address = "/api/collections/plot/items?datetime="
+    escaped = client.get(f"{address}2014-05-01T00:00:00%2B08:00").json()
+    plain = client.get(f"{address}2014-05-01T00:00:00+08:00")
+    assert plain.status_code == 200, plain.text
+    assert plain.json()["numberMatched"] == escaped["numberMatched"]
+    span = f"{address}2012-05-01T00:00:00.5+08:00/2014-05-01T00:00:00+08:00"
+    assert client.get(span).status_code == 200

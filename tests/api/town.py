@@ -15,7 +15,6 @@ import pyarrow as pa
 import shapely
 import uvicorn
 from pydantic import SecretStr
-from sqlalchemy import make_url, text
 
 from api.app import create_app
 from api.settings import ApiSettings
@@ -28,7 +27,6 @@ from layers.map_definition import MapDefinition
 from layers.settings import LayersSettings
 from layers.store import LoadHeader, Store
 from layers.yaml_source import load_model
-from tests.database import connected
 
 HERE = Path(__file__).parent
 #: South-west corner of the test town, degrees, and the size of a plot.
@@ -49,18 +47,6 @@ def read_catalogue() -> Catalogue:
         MappingProxyType({entry.name: entry for entry in maps}),
         MappingProxyType(codes),
     )
-
-
-@contextmanager
-def own_database(cluster: str, template: str) -> Iterator[str]:
-    name = f"onemap_test_api_{secrets.token_hex(6)}"
-    with connected(cluster, autocommit=True) as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    try:
-        yield make_url(cluster).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with connected(cluster, autocommit=True) as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 def load_rows(

@@ -77,8 +77,9 @@ def test_an_unreachable_database(
     assert "secret" not in told
 
 
-def test_an_address_that_is_none(onemap: Onemap) -> None:
-    assert "postgresql://" in onemap("migrate", ONEMAP_DATABASE_URL="nonsense").told()
+@pytest.mark.parametrize("address", ["nonsense", "", "postgresql://user@127.0.0.1:port/city"])
+def test_an_address_that_is_none(onemap: Onemap, address: str) -> None:
+    assert "postgresql://" in onemap("migrate", ONEMAP_DATABASE_URL=address).told()
 
 
 @pytest.mark.parametrize("command", ["serve", "demo"])
@@ -100,6 +101,26 @@ def test_an_unfit_setting_is_named_without_its_value(onemap: Onemap) -> None:
     told = onemap("migrate", ONEMAP_POOL_SIZE="many-secrets").told()
     assert "ONEMAP_POOL_SIZE" in told
     assert "many-secrets" not in told
+
+
+def test_a_setting_that_is_no_json_is_named(onemap: Onemap) -> None:
+    told = onemap("serve", ONEMAP_CORS_ORIGINS="http://a.example").told()
+    assert "cors_origins" in told
+    assert "a.example" not in told
+
+
+@pytest.mark.parametrize("setting", ["ONEMAP_POOL_SIZE", "ONEMAP_ETL_MAX_BAD"])
+def test_an_unfit_setting_stops_a_load(onemap: Onemap, setting: str) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/nothing"
+    arguments = ("load", "x.gpkg", "--layer", "poi")
+    told = onemap(*arguments, **{"ONEMAP_DATABASE_URL": url, setting: "many"}).told()
+    assert setting in told
+
+
+def test_a_failed_load_leaves_one_line(onemap: Onemap) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/nothing"
+    told = onemap("load", "no.gpkg", "--layer", "poi", ONEMAP_DATABASE_URL=url).told()
+    assert "no.gpkg: there is no such file" in told
 
 
 def test_an_unmigrated_database(onemap: Onemap, fresh_database: str) -> None:

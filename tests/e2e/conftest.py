@@ -1,13 +1,11 @@
 """The whole sample city, loaded through the real ETL, behind a live server."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import make_url, text
 
 from api.settings import ApiSettings
 from cli.samples import load_samples
@@ -15,7 +13,7 @@ from etl.settings import EtlSettings
 from layers.catalogue import Catalogue, load_catalogue
 from layers.store import Store
 from tests.api.town import serving, wait_until_ready
-from tests.database import connected
+from tests.database import copied_database
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,12 +29,8 @@ class City:
 
 @pytest.fixture(scope="session")
 def city(cluster: str, postgis_template: str) -> Iterator[City]:
-    name = f"onemap_test_city_{secrets.token_hex(6)}"
     catalogue = load_catalogue()
-    with connected(cluster, autocommit=True) as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {postgis_template}"))
-    database = make_url(cluster).set(database=name).render_as_string(hide_password=False)
-    try:
+    with copied_database(cluster, postgis_template) as database:
         store = Store(database, catalogue)
         store.migrate()
         load_samples(ROOT / "data" / "samples", store, catalogue, EtlSettings(), lambda _: None)
@@ -46,9 +40,6 @@ def city(cluster: str, postgis_template: str) -> Iterator[City]:
             with httpx.Client(base_url=address) as client:
                 wait_until_ready(client)
             yield City(address, database, catalogue)
-    finally:
-        with connected(cluster, autocommit=True) as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Small layers of one's own, a store over an empty database, and a way to write survey files."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +11,7 @@ import geopandas
 import pytest
 import shapely
 from hypothesis import settings
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url
 
 from etl.load import LoadRequest, load
 from etl.report import LoadReport
@@ -22,7 +21,7 @@ from layers.catalogue import Catalogue, load_catalogue
 from layers.code_list import Code, CodeList
 from layers.definition import LayerDefinition
 from layers.store import Store
-from tests.database import connected
+from tests.database import copied_database
 
 # A busy machine is no fault of the code: property tests are not timed.
 settings.register_profile("untimed", deadline=None)
@@ -91,22 +90,9 @@ def catalogue() -> Catalogue:
 
 
 @contextmanager
-def copied(cluster: str, template: str) -> Iterator[str]:
-    """A database copied from ``template`` (much faster than migrating one), dropped at the end."""
-    name = f"onemap_test_etl_{secrets.token_hex(6)}"
-    with connected(cluster, autocommit=True) as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    try:
-        yield make_url(cluster).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with connected(cluster, autocommit=True) as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-@contextmanager
 def migrated(cluster: str, template: str, catalogue: Catalogue) -> Iterator[str]:
     """The name of a database that has the tables of ``catalogue``, to copy from."""
-    with copied(cluster, template) as url:
+    with copied_database(cluster, template) as url:
         made = Store(url, catalogue)
         made.migrate()
         made.close()
@@ -134,14 +120,14 @@ def city_template(cluster: str, postgis_template: str, city: Catalogue) -> Itera
 @pytest.fixture
 def city_database(cluster: str, city_template: str) -> Iterator[str]:
     """A database of one's own with the tables of all layers shipped, empty."""
-    with copied(cluster, city_template) as url:
+    with copied_database(cluster, city_template) as url:
         yield url
 
 
 @pytest.fixture
 def small_database(cluster: str, small_template: str) -> Iterator[str]:
     """A database of one's own with the tables of the layers above, empty."""
-    with copied(cluster, small_template) as url:
+    with copied_database(cluster, small_template) as url:
         yield url
 
 

@@ -55,6 +55,23 @@ def test_what_is_no_date_is_told(text: str) -> None:
     assert run([text], FieldType.DATE) == ([None], [True])
 
 
+def test_years_that_cannot_be_read_back_are_told() -> None:
+    texts = ["0000-12-31", "0001-01-01", "1644-06-06", "9999-12-31"]
+    assert run(texts, FieldType.DATE) == (
+        [None, date(1, 1, 1), date(1644, 6, 6), date(9999, 12, 31)],
+        [True, False, False, False],
+    )
+    texts = ["0001-01-01", "0001-01-01T08:00:00", "9999-12-31", "9999-12-31T23:59:59-01:00"]
+    assert run(texts, FieldType.DATETIME) == (
+        [None, datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, 16, tzinfo=UTC), None],
+        [True, False, False, True],
+    )
+    far = pa.array([0, 3_000_000_000], pa.int64()).cast(pa.timestamp("s"))
+    late = pa.array([0, 300_000_000_000], pa.int64()).cast(pa.timestamp("s"))
+    assert convert(far, FieldType.DATE, None)[1].tolist() == [False, False]
+    assert convert(late, FieldType.DATE, None)[1].tolist() == [False, True]
+
+
 def test_a_mapping_may_say_how_dates_are_written() -> None:
     pattern = "%m/%d/%Y %I:%M:%S %p"
     assert run(["08/01/2008 12:00:00 AM"], FieldType.DATE, pattern) == (

@@ -14,8 +14,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli.commands.load import register
-from tests.database import connected
-from tests.etl.conftest import copied
+from tests.database import connected, copied_database
 
 Command = Callable[..., Result]
 
@@ -30,7 +29,7 @@ def city_in_use(city_database: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="module")
 def empty_city(cluster: str, city_template: str) -> Iterator[str]:
     """An empty city for all tests that must leave it so."""
-    with copied(cluster, city_template) as url:
+    with copied_database(cluster, city_template) as url:
         yield url
 
 
@@ -253,6 +252,9 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_loaded(
     result = onemap("load", good(tmp_path), "--layer", "place_name", "--report", nowhere)
     assert result.exit_code == 1
     assert "the report cannot be written: there is no folder" in result.stderr
+    result = onemap("load", good(tmp_path), "--layer", "place_name", "--report", tmp_path)
+    assert result.exit_code == 1
+    assert "the report cannot be written: it is a folder" in result.stderr
     assert count_of(city_in_use, "city.place_name") == 0
 
 

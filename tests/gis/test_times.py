@@ -31,7 +31,8 @@ def test_instants_as_people_write_them(text: str, expected: datetime) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "2014", "2014-13-01", "2014-02-30", "20140501", "2014-W18-4", "01/05/2014", "now",
-     "2014-05-01T25:00:00Z", "2014-05-01T08:00:00+25:00", "..", "2014-05-01;drop"],
+     "2014-05-01T25:00:00Z", "2014-05-01T08:00:00+25:00", "..", "2014-05-01;drop",
+     "0000-01-01", "0001-01-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="2014-05-01"):
