@@ -115,7 +115,10 @@ class LoadReport:
         if self.accuracy_m:
             lines.append(f"  the datum transformation is good to {self.accuracy_m:g} m")
         if self.without_height:
-            lines.append(f"  {self.without_height:,} features came without heights and lie at 0 m")
+            lines.append(
+                f"  WARNING: {self.without_height:,} features came without heights and "
+                "are kept at 0 m"
+            )
         if self.flattened:
             lines.append(f"  {self.flattened:,} heights were dropped: the layer has none")
         if self.unused_columns:

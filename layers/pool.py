@@ -22,6 +22,13 @@ _UNREACHABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.InterfaceError,
 )
+#: A table or a column is missing, or has another type than the definition (then the comparison
+#: with a value has no operator).
+_UNFIT = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+)
 
 
 class ReadingPool:
@@ -64,7 +71,7 @@ class ReadingPool:
                     f"the query took longer than {self._settings.statement_timeout_s:g} s: "
                     "ask for less at a time"
                 ) from error
-            except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            except _UNFIT as error:
                 raise SchemaConflict(
                     "the database is not of the form that the definitions need: run onemap migrate"
                 ) from error

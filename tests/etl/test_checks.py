@@ -297,4 +297,6 @@ def test_a_shapefile_with_a_bowtie_and_a_repeated_key_ends_well(
         {"row": 5, "message": "the key bsm = 'P0' already stands in row 1"}
     ]
     assert "1 × duplicate_key" in report.as_text()
+    report.without_height = 2
+    assert "WARNING: 2 features came without heights and are kept at 0 m" in report.as_text()
     assert "repaired row 2: Self-intersection" in report.as_text()

@@ -1,6 +1,7 @@
 """``onemap load`` as an operator meets it: the report, and one clear line for what is wrong."""
 
 import json
+import signal
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli.commands.load import register
+from etl.load import Progress
 from tests.database import connected, copied_database
 
 Command = Callable[..., Result]
@@ -256,6 +258,25 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_loaded(
     assert result.exit_code == 1
     assert "the report cannot be written: it is a folder" in result.stderr
     assert count_of(city_in_use, "city.place_name") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_load_changes_nothing_and_is_recorded_as_failed(
+    tmp_path: Path, onemap: Command, city_in_use: str, number: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def interrupt(_bar: object, state: Progress) -> None:
+        if state.rows:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("cli.commands.load._Bar.__call__", interrupt)
+    result = onemap("load", good(tmp_path), "--layer", "place_name")
+    assert result.exit_code == 130
+    assert result.stderr == "onemap load: interrupted: nothing was changed\n"
+    assert count_of(city_in_use, "city.place_name") == 0
+    with connected(city_in_use) as connection:
+        found = connection.execute(text("SELECT status FROM onemap.load")).scalar_one()
+    assert found == "failed"
 
 
 @pytest.mark.parametrize(

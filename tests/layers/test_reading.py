@@ -19,6 +19,7 @@ from layers.errors import (
     FeatureNotFound,
     InvalidValue,
     QueryTimeout,
+    SchemaConflict,
     UnknownField,
     UnknownLayer,
 )
@@ -252,6 +253,17 @@ def test_limits_of_time_and_connections(
         asyncio.run(_read(fresh_database, plot, too_long, statement_timeout_s=0.3))
     with pytest.raises(DatabaseBusy):
         asyncio.run(_read(fresh_database, plot, too_many, pool_size=1, pool_wait_s=0.2))
+
+
+def test_a_column_of_another_type_than_the_definition_s_is_told(history: str) -> None:
+    """A definition that was changed after its table was made, and not brought to the database."""
+    changed = plot_definition().model_dump(by_alias=True)
+    for field in changed["fields"]:
+        if field["name"] == "use":
+            field["type"] = "integer"
+    plot = LayerDefinition.model_validate(changed)
+    with pytest.raises(SchemaConflict, match="onemap migrate"):
+        features(history, FeatureQuery(plot, equals=(("use", "5"),)))
 
 
 def test_a_database_that_is_away(plot: LayerDefinition) -> None:

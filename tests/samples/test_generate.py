@@ -145,6 +145,23 @@ def test_keys_stay_and_the_city_grows() -> None:
     assert town[0] < town[2]
 
 
+@pytest.mark.parametrize("years", [(2014, 2016), (2016, 2020)], ids=str)
+@pytest.mark.parametrize(
+    ("layer", "key"), [("land_parcel", "BSM"), ("pipe_node", "Exp_No"), ("poi", "POIID")]
+)
+def test_most_of_the_city_stays_as_it_was(layer: str, key: str, years: tuple[int, int]) -> None:
+    surveys = []
+    for year in years:
+        entry = next(e for e in COMMITTED if e.file.stem == f"{layer}_{year}")
+        columns = columns_of(entry)
+        rows = list(zip(*columns.values(), strict=True))
+        surveys.append(dict(zip(columns[key], rows, strict=True)))
+    before, after = surveys
+    common = set(before) & set(after)
+    same = sum(before[value] == after[value] for value in common)
+    assert same > 0.8 * len(common)
+
+
 def test_small_city_is_a_coverage_with_known_classes(
     small_city: Path, catalogue: Catalogue
 ) -> None:

@@ -80,7 +80,7 @@ def _legal_area(shapes: Any) -> Floats:
     """Return areas reduced from the projection to the ellipsoid by the scale at each place."""
     planar = shapely.area(shapes)
     away = (shapely.get_x(shapely.centroid(shapes)) - 500_000.0) / 6_378_000.0
-    return np.round(planar / (1 + away**2 / 2) ** 2, 2)
+    return np.asarray(np.round(planar / (1 + away**2 / 2) ** 2, 2))
 
 
 def _parcels(lattice: Lattice) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from shapely import Geometry
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city.land import Parcel
 from city.noise import Floats, scatter
@@ -59,7 +59,8 @@ NAMES = {"0501": ("商场", "Mall"), "0502": ("市场", "Market"), "0503": ("酒
          "0805": ("医院", "Hospital"), "0806": ("福利院", "Welfare Home"),
          "0807": ("文化馆", "Culture Hall"), "0808": ("体育馆", "Gymnasium"),
          "0809": ("配套用房", "Utility House"), "0810": ("公园用房", "Park Lodge"),
-         "1005": ("客运站", "Station"), "0506": ("影城", "Cinema"), "0507": ("服务楼", "Service House")}  # fmt: skip
+         "1005": ("客运站", "Station"), "0506": ("影城", "Cinema"), "0507": ("服务楼",
+         "Service House")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,16 @@ def _footprints(parcel: Parcel, pattern: Pattern, stretch: float) -> list[Geomet
                 a, b = left + col * (length + pattern.side), low + row * (depth + pattern.gap)
                 base = corner + a * ahead + b * across
                 boxes.append([base, base + length * ahead,
-                              base + length * ahead + depth * across, base + depth * across, base])  # fmt: skip
+                              base + length * ahead + depth * across, base + depth * across,
+                              base])  # fmt: skip
         if boxes:
-            shapes = shapely.polygons(np.asarray(boxes))
+            shapes = np.asarray(shapely.polygons(np.asarray(boxes)), object)
             found += list(shapes[shapely.contains(part.buffer(0.05), shapes)])
         if not boxes or not found:
             small = shapely.buffer(part, -max(0.0, (min(long, deep) - depth) / 4))
             if small.geom_type == "Polygon" and 60 < small.area < 1500:
-                found.append(shapely.minimum_rotated_rectangle(small)
-                             if part.contains(shapely.minimum_rotated_rectangle(small)) else small)  # fmt: skip
+                box = shapely.minimum_rotated_rectangle(small)
+                found.append(box if part.contains(box) else small)
     return [shape for shape in found if shape.geom_type == "Polygon"]
 
 
@@ -136,7 +138,7 @@ def _shape(box: Geometry, code: str, seed: int) -> Geometry:
     t, s = 0.42 + 0.2 * float(scatter(seed, 3, 3)), 0.45
     if float(scatter(seed, 4, 3)) < 0.45:
         return box
-    return shapely.polygons(np.array([a, b, b + (c - b) * s, a + (b - a) * t + (c - b) * s,
+    return shapely.Polygon(np.array([a, b, b + (c - b) * s, a + (b - a) * t + (c - b) * s,
                                       a + (b - a) * t + (d - a), d, a]))  # fmt: skip
 
 

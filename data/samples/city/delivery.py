@@ -13,7 +13,7 @@ import numpy as np
 import pyogrio
 import shapely
 from pyproj import Transformer
-from shapely import Geometry
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city.gazetteer import CITY_CRS
 from city.noise import Floats
@@ -114,9 +114,13 @@ def _ogr(table: Table, path: Path, form: Form) -> None:
 
 
 def _multi(shape: Geometry) -> Geometry:
-    make = {"Polygon": shapely.multipolygons, "LineString": shapely.multilinestrings,
-            "Point": shapely.multipoints}  # fmt: skip
-    return make[shape.geom_type]([shape]) if shape.geom_type in make else shape
+    make: dict[str, Any] = {
+        "Polygon": shapely.multipolygons,
+        "LineString": shapely.multilinestrings,
+        "Point": shapely.multipoints,
+    }
+    maker = make.get(shape.geom_type)
+    return maker([shape]) if maker else shape
 
 
 def _shapefile(table: Table, path: Path, form: Form) -> None:

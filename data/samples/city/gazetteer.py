@@ -213,7 +213,8 @@ RANGES: tuple[tuple[tuple[tuple[float, float], ...], float, float], ...] = (
 
 #: Peaks: zh, en, lon, lat.
 PEAKS = (
-    ("九宫山", "Jiugong Mountain", 114.652, 29.390), ("黄龙山", "Huanglong Mountain", 114.000, 29.080),
+    ("九宫山", "Jiugong Mountain", 114.652, 29.390), ("黄龙山", "Huanglong Mountain", 114.000,
+    29.080),
     ("药姑山", "Yaogu Mountain", 113.690, 29.405), ("大幕山", "Damu Mountain", 114.635, 29.760),
     ("大湖山", "Dahu Mountain", 114.240, 29.300), ("太平山", "Taiping Mountain", 114.800, 29.425),
     ("雪峰山", "Xuefeng Mountain", 113.925, 29.560), ("大药姑", "Dayaogu", 113.780, 29.435),
@@ -257,7 +258,8 @@ STREET_NAMES = (
     ("龙潭大道", "Longtan Avenue"), ("巨宁大道", "Juning Avenue"), ("旗鼓大道", "Qigu Avenue"),
     ("玉泉街", "Yuquan Street"), ("同惠街", "Tonghui Street"), ("沿江路", "Yanjiang Road"),
     ("鱼水路", "Yushui Road"), ("外环路", "Outer Ring Road"), ("泉塘路", "Quantang Road"),
-    ("官埠大道", "Guanbu Avenue"), ("香城大道", "Xiangcheng Avenue"), ("一号桥路", "Yihaoqiao Road"),
+    ("官埠大道", "Guanbu Avenue"), ("香城大道", "Xiangcheng Avenue"), ("一号桥路",
+    "Yihaoqiao Road"),
 )  # fmt: skip
 LANE_FIRST = (("桂", "Gui"), ("泉", "Quan"), ("竹", "Zhu"), ("茶", "Cha"), ("星", "Xing"),
               ("和", "He"), ("安", "An"), ("宁", "Ning"), ("文", "Wen"), ("梅", "Mei"),
@@ -270,7 +272,8 @@ VILLAGES = (
     ("龙潭村", "Longtan Village"), ("官塘村", "Guantang Village"), ("余佐村", "Yuzuo Village"),
     ("泉湖村", "Quanhu Village"), ("太乙村", "Taiyi Village"), ("柏墩村", "Baidun Village"),
     ("杨下村", "Yangxia Village"), ("浮山村", "Fushan Village"), ("石垅村", "Shilong Village"),
-    ("垅口村", "Longkou Village"), ("桂花林村", "Guihualin Village"), ("茶场村", "Chachang Village"),
+    ("垅口村", "Longkou Village"), ("桂花林村", "Guihualin Village"), ("茶场村",
+    "Chachang Village"),
     ("双鹤桥社区", "Shuangheqiao Community"), ("西河桥社区", "Xiheqiao Community"),
     ("希望桥社区", "Xiwangqiao Community"), ("白茶社区", "Baicha Community"),
     ("岔路口社区", "Chalukou Community"), ("月亮湾社区", "Yueliangwan Community"),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import shapely
-from shapely import Geometry, LineString
+from shapely import LineString
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city.frame import CENTRE, HALF_M, RIVER_HALF_M, core_river, to_city
 from city.noise import Floats, fractal, scatter, value
@@ -56,10 +57,10 @@ class Design:
     ponds: list[Geometry]
     river: Geometry
     lake: Geometry
-    window: Geometry
+    window: shapely.Polygon
 
 
-def window() -> Geometry:
+def window() -> shapely.Polygon:
     """Return the square that the parcel survey covers (EPSG:4547)."""
     return shapely.box(
         CENTRE[0] - HALF_M, CENTRE[1] - HALF_M, CENTRE[0] + HALF_M, CENTRE[1] + HALF_M
@@ -98,7 +99,7 @@ def _fields(seed: int) -> tuple[npt.NDArray[np.object_], list[str]]:
     gx, gy = np.meshgrid(CENTRE[0] + centre, CENTRE[1] + centre)
     wx = gx + 34 * fractal(gx, gy, 240, 83, 3)
     wy = gy + 34 * fractal(gx, gy, 240, 84, 3)
-    tree = shapely.STRtree(shapely.points(x, y))
+    tree = shapely.STRtree(np.asarray(shapely.points(x, y), object))
     nearest = tree.query_nearest(shapely.points(wx.ravel(), wy.ravel()), all_matches=False)[1]
     labels = nearest.reshape(gx.shape)
     faces, found = label_coverage(labels, CENTRE[0] + edges, CENTRE[1] + edges, 4, 1.6)
@@ -110,7 +111,7 @@ def _blob(east: float, north: float, radius: float, seed: int, stretch: float = 
     reach = radius * (1 + 0.32 * value(np.cos(angle) * 2, np.sin(angle) * 2, 1.0, seed))
     ring = np.column_stack([east + reach * np.cos(angle) * stretch,
                             north + reach * np.sin(angle) / stretch])  # fmt: skip
-    return shapely.polygons(smooth(np.vstack([ring, ring[:1]]), 2))
+    return shapely.Polygon(smooth(np.vstack([ring, ring[:1]]), 2))
 
 
 def _hamlets(plan: Plan, seed: int) -> tuple[list[Geometry], list[LineString]]:
@@ -120,7 +121,7 @@ def _hamlets(plan: Plan, seed: int) -> tuple[list[Geometry], list[LineString]]:
     clusters: list[Geometry] = []
     lanes: list[LineString] = []
     built = shapely.union_all(
-        [shapely.polygons(_ring(box)) for box, year in plan.blocks if year != NEVER]
+        [shapely.Polygon(_ring(box)) for box, year in plan.blocks if year != NEVER]
     ).buffer(90)
     river = LineString(core_river())
     numbers = np.arange(900)
@@ -170,7 +171,7 @@ def _ponds(seed: int) -> list[Geometry]:
     depth = value(gx, gy, 210, seed + 9) + 0.25 * value(gx, gy, 60, seed + 10)
     depth -= np.clip((height(gx, gy) - 52) / 14, 0, 3)
     found = areas_above(depth, CENTRE[0] + axis, CENTRE[1] + axis, 0.80)
-    rings = [shapely.polygons(smooth(shapely.get_coordinates(p.exterior), 2)) for p in found]
+    rings = [shapely.Polygon(smooth(shapely.get_coordinates(p.exterior), 2)) for p in found]
     return [shapely.simplify(ring, 1.5) for ring in rings if ring.area > 700]
 
 
@@ -181,7 +182,7 @@ def make_design(plan: Plan, seed: int) -> Design:
     lake_at = to_city(*LAKE_UV)
     lake = _blob(float(lake_at[0]), float(lake_at[1]), 175, 77, 1.2)
     banks = [to_city(side * RIVER_HALF_M, np.arange(-4320.0, 4321.0, 45.0)) for side in (-1, 1)]
-    river = shapely.polygons(np.vstack([banks[0], banks[1][::-1]]))
+    river = shapely.Polygon(np.vstack([banks[0], banks[1][::-1]]))
     built = shapely.union_all([lake.buffer(30), river.buffer(12), *hamlets])
     ponds = [pond for pond in _ponds(seed) if not shapely.intersects(pond, built)]
     return Design(plan, polygonize(plan.lines), fields, codes, hamlets, lanes, ponds, river, lake,
@@ -224,10 +225,10 @@ def _sources(design: Design, epoch: int) -> Iterator[tuple[Geometry, int, str, s
         yield area, 500_000 + street.group, "1003" if outer else "1004", "road", street.kind
     yield design.river, 700_000, "1101", "water", "river"
     yield design.lake, 700_001, "1102", "water", "lake"
-    for leaf, area in _leaf_areas(design):
+    for leaf, plot in _leaf_areas(design):
         if plan.leaves[leaf].year <= epoch:
             number, code = _plot_state(design, leaf, epoch)
-            yield area, number, code, "urban", plan.leaves[leaf].use
+            yield plot, number, code, "urban", plan.leaves[leaf].use
     for number, lane in enumerate(design.lanes):
         area = shapely.buffer(lane, 2.6, cap_style="flat", quad_segs=2)
         yield area, 600_000 + number, "1006", "road", "lane"
@@ -235,8 +236,8 @@ def _sources(design: Design, epoch: int) -> Iterator[tuple[Geometry, int, str, s
         yield hamlet, 710_000 + number, "0702", "rural", "hamlet"
     for number, pond in enumerate(design.ponds):
         yield pond, 720_000 + number, "1104", "water", "pond"
-    for number, area in enumerate(design.fields):
-        yield area, 200_000 + number, design.field_codes[number], "rural", "field"
+    for number, face in enumerate(design.fields):
+        yield face, 200_000 + number, design.field_codes[number], "rural", "field"
 
 
 def _leaf_areas(design: Design) -> Iterator[tuple[int, Geometry]]:

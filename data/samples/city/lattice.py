@@ -196,8 +196,9 @@ def _classes(lattice: Lattice, first: int, last: int) -> tuple[Ints, Floats]:
     centre = lattice.nodes(rows, cols) + lattice.pitch / 2
     x, y = centre[..., 0], centre[..., 1]
     height, town = ground(centre), urban(centre)
-    slope = np.abs(ground(centre + [300, 0]) - ground(centre - [300, 0])) / 600
-    slope = slope + np.abs(ground(centre + [0, 300]) - ground(centre - [0, 300])) / 600
+    east, north = np.array([300.0, 0.0]), np.array([0.0, 300.0])
+    slope = np.abs(ground(centre + east) - ground(centre - east)) / 600
+    slope = slope + np.abs(ground(centre + north) - ground(centre - north)) / 600
     wet, kind = fractal(x, y, 2600, 721, 3), fractal(x, y, 1900, 722, 3)
     flat = np.where(wet > -0.12, 0, np.where(kind > 0, 1, 2))
     flat = np.where((wet > 0.42) & (kind > 0.1), 9, flat)

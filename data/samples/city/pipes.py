@@ -1,6 +1,7 @@
 """Pipes under the streets: networks of all CJJ 61-2017 classes whose lines end on nodes."""
 
 import heapq
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,8 @@ from city.terrain import height
 
 #: Longest segment between two survey points, metres.
 _STEP_M = 62.0
+#: Drains are not laid deeper than this, metres.
+_DEEPEST_M = 7.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ NETWORKS = (
             ("咸宁市排水公司", "")),
     Network("RQ", "TR", -5.6, _MIDDLE, 1150, 1.2, False, "PE100", ("DN250", "DN160"), "ZM",
             ("咸宁中燃城市燃气公司", ""), "中压B"),
-    Network("RL", "RS", 7.2, ("primary",), 700, 1.4, False, "预制保温钢管", ("DN300", "DN200"), "ZM",
+    Network("RL", "RS", 7.2, ("primary",), 700, 1.4, False, "预制保温钢管", ("DN300", "DN200"),
+    "ZM",
             ("咸宁温泉热力公司", "")),
     Network("DL", "GD", -7.4, _MAINS, 1500, 0.9, False, "铜", ("1000×600", "600×400"), "GK",
             ("国网咸宁供电公司", ""), voltage="10", cables=6, holes=12),
@@ -138,7 +142,7 @@ def _graph(streets: list[Street], network: Network, centre: tuple[float, float])
             shapely.line_interpolate_point(street.line, np.linspace(0, 1, count + 1),
                                            normalized=True)) + shift  # fmt: skip
         stops = [graph.node((float(x), float(y))) for x, y in points]
-        for a, b in zip(stops, stops[1:], strict=False):
+        for a, b in itertools.pairwise(stops):
             if a != b and (b, a) not in graph.edges:
                 graph.edges.setdefault((a, b), (street.year, street.kind, street.name[0]))
     return _main_part(graph)
@@ -177,7 +181,8 @@ def _drain(
         near.setdefault(b, []).append((a, length))
     # Drains end where they reach the river, or else at the lowest node.
     river = LineString(core_river())
-    away = shapely.distance(shapely.points(np.asarray(graph.nodes)), river)
+    places = np.asarray(shapely.points(np.asarray(graph.nodes)), object)
+    away = np.atleast_1d(shapely.distance(places, river))
     outfalls = [item for item in sorted(near) if away[item] < 105]
     outfalls = outfalls or [min(near, key=lambda item: (ground[item], item))]
     cost, to, order = dict.fromkeys(outfalls, 0.0), dict.fromkeys(outfalls, -1), []
@@ -194,12 +199,32 @@ def _drain(
             if total < cost.get(there, 1e18):
                 cost[there], to[there], span[there] = total, here, length
                 heapq.heappush(queue, (total, there))
+    invert = _inverts(order, to, span, ground, depth)
+    while ground[deepest := min(invert, key=lambda n: (invert[n] - ground[n], n))] > (
+        invert[deepest] + _DEEPEST_M
+    ):
+        # What would have to be drained through a hill is left to a later pumping scheme.
+        above = [node for node in invert if to[node] == deepest]
+        gone = {min(above, key=lambda n: (invert[n], n))}
+        for node in order:  # outfalls first, so a node comes after the one it drains to
+            if to.get(node) in gone:
+                gone.add(node)
+        order = [node for node in order if node not in gone]
+        to = {node: down for node, down in to.items() if node not in gone}
+        invert = _inverts(order, to, span, ground, depth)
+    return to, invert
+
+
+def _inverts(
+    order: list[int], to: dict[int, int], span: dict[int, float], ground: list[float], depth: float
+) -> dict[int, float]:
+    """Return inverts at least ``depth`` below ground that fall by 0.25 % and more downstream."""
     invert = {node: ground[node] - depth for node in order}
     for node in reversed(order):
         if to[node] >= 0:
             fall = invert[node] - max(0.0025 * span[node], 0.02)
             invert[to[node]] = min(invert[to[node]], fall)
-    return to, invert
+    return invert
 
 
 def _describe(node: Node, number: int) -> None:
@@ -252,7 +277,8 @@ def _lay_one(network: Network, graph: _Graph, ground: list[float]) -> tuple[list
             pipe = invert.get(index, ground[index] - network.depth)
             place = graph.nodes[index]
             used[index] = Node(f"{network.minor}{index + 1:04d}", network, round(place[0], 3),
-                               round(place[1], 3), ground[index], round(pipe, 3), year, road)  # fmt: skip
+                               round(place[1], 3), ground[index], round(pipe, 3), year,
+                               road)  # fmt: skip
         used[index].year = min(used[index].year, year)
         used[index].degree += 1
         return used[index]

@@ -1,5 +1,7 @@
 """The committed sample: every layer at three survey epochs, written as deliveries."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +12,10 @@ from city.delivery import deliver
 from city.frame import CENTRE
 from city.land import make_design, survey
 from city.streets import make_plan
-from city.table import EPOCHS, Table
+from city.table import EPOCHS, Table, keep_unchanged
 
 _HEAD = """\
-# The sample city, in the order in which `onemap demo` loads it: written by generate.py, do not edit.
+# The sample city, in the order in which `onemap demo` loads it. Written by generate.py.
 # `full: true`: the file is a whole survey of its layer, so that what it lacks has ended.
 """
 
@@ -34,15 +36,18 @@ def tables(seed: int) -> Iterator[tuple[Table, int, bool]]:
     ]  # fmt: skip
     for item in once:
         yield item, 0, False
+    land: Table | None = None
     for epoch in range(len(EPOCHS)):
         parcels = surveys[epoch]
         buildings = tables_built.buildings_of(plan, parcels, epoch)
-        yield tables_land.parcel_table(parcels, epoch), epoch, True
+        fresh = tables_land.parcel_table(parcels, epoch)
+        land = fresh if land is None else keep_unchanged(fresh, land, "BSM", "SJNF")
+        yield land, epoch, True
         yield tables_city.road_table(plan, design, epoch), epoch, True
         yield tables_built.building_table(buildings), epoch, True
         laid = [node for node in nodes if node.year <= epoch]
-        yield tables_built.node_table(laid, epoch), epoch, True
-        yield tables_built.pipe_table([p for p in lines if p.year <= epoch], epoch), epoch, True
+        yield tables_built.node_table(laid), epoch, True
+        yield tables_built.pipe_table([p for p in lines if p.year <= epoch]), epoch, True
         yield tables_themes.hazard_table(points, epoch), epoch, True
         yield tables_themes.poi_table(parcels), epoch, True
         yield tables_themes.scene_table(epoch), epoch, False
@@ -61,7 +66,12 @@ def tables(seed: int) -> Iterator[tuple[Table, int, bool]]:
 def write_sample(folder: Path, seed: int) -> list[Path]:
     """Write the sample's files and its manifest into a folder; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    entries = [deliver(item, EPOCHS[epoch], folder, full) for item, epoch, full in tables(seed)]
+    with tempfile.TemporaryDirectory() as work:  # a run that fails leaves the old sample whole
+        entries = [
+            deliver(item, EPOCHS[epoch], Path(work), full) for item, epoch, full in tables(seed)
+        ]
+        for entry in entries:
+            shutil.copyfile(Path(work) / str(entry["file"]), folder / str(entry["file"]))
     entries.sort(key=lambda entry: str(entry["valid_from"]))
     manifest = folder / "manifest.yaml"
     text = yaml.safe_dump({"loads": entries}, allow_unicode=True, sort_keys=False, width=100)

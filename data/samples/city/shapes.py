@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import shapely
-from shapely import Geometry, LineString, Polygon
+from shapely import LineString, Polygon
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city.noise import Floats
 
@@ -83,7 +84,7 @@ def isolines(field: Floats, x: Floats, y: Floats, level: float) -> list[LineStri
                 segments.append(pair)
     if not segments:
         return []
-    return merge_lines(shapely.linestrings(np.concatenate(segments)))
+    return merge_lines(np.asarray(shapely.linestrings(np.concatenate(segments)), object))
 
 
 def areas_above(field: Floats, x: Floats, y: Floats, level: float) -> list[Polygon]:
@@ -133,7 +134,7 @@ def label_coverage(
     )
     frame = shapely.box(x[0], y[0], x[-1], y[-1]).exterior
     arcs = []
-    for line in merge_lines(shapely.linestrings(np.concatenate(segments))):
+    for line in merge_lines(np.asarray(shapely.linestrings(np.concatenate(segments)), object)):
         points = shapely.get_coordinates(line)
         on_frame = shapely.covers(frame, line)
         arcs.append(line if on_frame else LineString(smooth(points, rounds)))

@@ -1,5 +1,6 @@
 """Streets and blocks of the core: a bent lattice with T-junctions, ring, riverside and radials."""
 
+import itertools
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -152,8 +153,8 @@ def _plots(
 
 def _superblocks() -> list[tuple[float, float, float, float]]:
     boxes = []
-    for (u0, _), (u1, _) in zip(_ACROSS, _ACROSS[1:], strict=False):
-        for (v0, _), (v1, _) in zip(_ALONG, _ALONG[1:], strict=False):
+    for (u0, _), (u1, _) in itertools.pairwise(_ACROSS):
+        for (v0, _), (v1, _) in itertools.pairwise(_ALONG):
             if abs(u0 + u1) > 1:
                 boxes.append((u0, v0, u1, v1))
     return boxes
@@ -195,7 +196,7 @@ def _add_river_strips(plan: Plan, lines: list[Line]) -> None:
     for side in (-1.0, 1.0):
         inner, outer = side * RIVER_HALF_M, side * _RIVERSIDE
         lines.append(Line("u", inner, _ALONG[0][0], _ALONG[-1][0], "plot"))
-        for (v0, _), (v1, _) in zip(_ALONG, _ALONG[1:], strict=False):
+        for (v0, _), (v1, _) in itertools.pairwise(_ALONG):
             box = (min(inner, outer), v0, max(inner, outer), v1)
             year = _built(side * 200, (v0 + v1) / 2)
             plan.blocks.append((box, year))
@@ -246,13 +247,13 @@ def _draw(plan: Plan, lines: list[Line]) -> None:
     order = sorted(range(len(lines)), key=lambda i: RANK.get(lines[i].kind, 9))
     for group, line in enumerate(lines[i] for i in order):
         stops = _crossings(line, lines)
-        whole = [_curve(line, a, b) for a, b in zip(stops, stops[1:], strict=False)]
+        whole = [_curve(line, a, b) for a, b in itertools.pairwise(stops)]
         plan.lines += [LineString(points) for points in whole]
         if line.kind == "plot":
             continue
         ring = line.kind == "trunk"
         streets = [s for s in _stops_of_streets(line, lines) if line.start <= s <= line.end]
-        for start, end in zip(streets, streets[1:], strict=False):
+        for start, end in itertools.pairwise(streets):
             year = _segment_year(plan, line, start, end)
             bridge = line.axis == "v" and abs(start + end) < 1 and end < 100
             if bridge and line.kind in ("trunk", "primary", "secondary"):
@@ -266,7 +267,7 @@ def _draw(plan: Plan, lines: list[Line]) -> None:
             pair = tuple(nodes.setdefault(end_, len(nodes)) for end_ in ends)
             points = [to_city(*ends[0])[None]]
             inner = [s for s in stops if start <= s <= end]
-            pieces = [_curve(line, a, b)[1:] for a, b in zip(inner, inner[1:], strict=False)]
+            pieces = [_curve(line, a, b)[1:] for a, b in itertools.pairwise(inner)]
             plan.streets.append(
                 Street(LineString(np.vstack(points + pieces)), line.kind, year,
                        _name(group - 4), group,
@@ -290,7 +291,7 @@ def _add_ring(plan: Plan) -> None:
     for street in plan.streets:
         inside = shapely.intersection(street.line, ring)
         # Streets open from the first lie inside, or lead on to a radial.
-        if street.year > 0 and inside.geom_type == "LineString" and inside.length > 20:
+        if street.year > 0 and isinstance(inside, LineString) and inside.length > 20:
             street.line = inside
     for start in range(0, 144, 6):
         part = slice(start, start + 7)
@@ -326,7 +327,7 @@ def radials() -> tuple[tuple[LineString, tuple[str, str], str, str, LineString],
     window = shapely.box(
         CENTRE[0] - HALF_M, CENTRE[1] - HALF_M, CENTRE[0] + HALF_M, CENTRE[1] + HALF_M
     )
-    result = []
+    result: list[tuple[LineString, tuple[str, str], str, str, LineString]] = []
     for start, way, name, kind, gate in _RADIALS:
         # The point before the first gives the road the direction of the street it continues.
         before = (start[0] * 0.8, start[1]) if abs(start[0]) > 2000 else (start[0], start[1] * 0.8)
@@ -338,7 +339,7 @@ def radials() -> tuple[tuple[LineString, tuple[str, str], str, str, LineString],
         parts = sorted(shapely.get_parts(line), key=lambda p: p.distance(shapely.Point(places[1])))
         edge = curve.project(shapely.Point(parts[0].coords[-1]))
         lead = shapely.ops.substring(curve, edge, edge + 1500)
-        result.append((parts[0], name, kind, gate, lead))
+        result.append((parts[0], name, kind, gate, LineString(lead.coords)))
     return tuple(result)
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
-from shapely import Geometry, Point
+from shapely import Point
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city import gazetteer as gaz
 from city.buildings import NAMES, Building, stand
@@ -14,7 +15,7 @@ from city.land import Design, Parcel
 from city.noise import scatter
 from city.pipes import Node, Pipe
 from city.streets import Plan
-from city.table import EPOCHS, Table, table
+from city.table import EPOCHS, Rows, Table, table
 from city.tables_land import ground, towns_of
 from city.terrain import height
 
@@ -68,7 +69,8 @@ def floor_tables(buildings: list[Building]) -> list[Table]:
     """Return floors and units of some tall buildings near the centre."""
     near = [b for b in buildings if b.floors >= 9 and b.use in ("10", "30")
             and b.geometry.distance(Point(CENTRE)) < 800][:16]  # fmt: skip
-    floors, units = [], []
+    floors: Rows = []
+    units: Rows = []
     for building in near:
         storeys = [*range(-building.below, 0), *range(1, building.floors + 1)]
         for storey in storeys:
@@ -91,14 +93,15 @@ def _units(building: Building, storeys: list[int]) -> Iterator[tuple[Geometry, d
     for storey in (s for s in storeys if s > 0):
         for index in range(4):
             a, b = index / 4, (index + 1) / 4
-            shape = shapely.polygons(np.array([
+            shape = shapely.Polygon(np.array([
                 ring[0] + (ring[1] - ring[0]) * a, ring[0] + (ring[1] - ring[0]) * b,
                 ring[3] + (ring[2] - ring[3]) * b, ring[3] + (ring[2] - ring[3]) * a]))  # fmt: skip
             door, base = index // 2 + 1, building.ground_m + (storey - 1) * 3.0
             yield shapely.force_3d(shape, round(base, 2)), {
                 "BDCDYH": f"421202001001GB{building.parcel % 100_000:05d}F"
                           f"{int(building.key[-3:]) + 1:04d}{storey * 10 + index:04d}",
-                "FWBH": f"421202{building.key}", "DYH": f"{door}单元", "CH": f"{storey}层", "SXH": storey,
+                "FWBH": f"421202{building.key}", "DYH": f"{door}单元", "CH": f"{storey}层",
+                "SXH": storey,
                 "SJCS": storey, "HH": f"{door}{storey:02d}{index % 2 + 1:02d}",
                 "SHBW": f"{door}-{storey}{index % 2 + 1:02d}", "FWYT": "10",
                 "SCJZMJ": round(shape.area, 2), "LMGC": round(base, 2),
@@ -107,41 +110,51 @@ def _units(building: Building, storeys: list[int]) -> Iterator[tuple[Geometry, d
             }  # fmt: skip
 
 
+def _laid_on(key: str, epoch: int) -> str:
+    """Return the day a pipe or its node was laid: before the survey that first found it."""
+    later = int(key[-2:]) % 3
+    return f"{(2005 + later, 2014, 2016 + later)[epoch]}-06-01"
+
+
 _REFERENCE = {"PS": "invert"}
 
 
-def node_table(nodes: list[Node], epoch: int) -> Table:
-    """Return pipe points with ground and pipe heights."""
+def node_table(nodes: list[Node]) -> Table:
+    """Return pipe points, each with the project and date of the survey that first found it."""
     rows = []
     for node in nodes:
         well = round(node.ground - node.pipe + 0.3, 2) if node.fixture in ("窨井", "人孔") else None
         rows.append((Point(node.east, node.north, node.ground), {
-            "Prj_No": f"XN{EPOCHS[epoch][:4]}", "Exp_No": node.key, "GXLB": node.network.minor, "High": node.ground, "Feature": node.feature or None,
+            "Prj_No": f"XN{EPOCHS[node.year][:4]}", "Exp_No": node.key, "GXLB": node.network.minor,
+            "High": node.ground, "Feature": node.feature or None,
             "Subsid": node.fixture or None, "Well_Deep": well,
             "Cover_Matl": "铸铁" if well else None, "Cover_Size": "700" if well else None,
             "Road": node.road, "Belong": node.network.owner[0], "Status": "0",
-            "Mdate": f"{(2005, 2015, 2018)[node.year] + int(node.key[-2:]) % 3}-06-01",
-            "Sdate": f"{int(EPOCHS[epoch][:4]) - 1}-11-20",
+            "Mdate": _laid_on(node.key, node.year),
+            "Sdate": f"{int(EPOCHS[node.year][:4]) - 1}-11-20",
         }))  # fmt: skip
     return table("pipe_node", rows)
 
 
-def pipe_table(pipes: list[Pipe], epoch: int) -> Table:
+def pipe_table(pipes: list[Pipe]) -> Table:
     """Return pipe segments; drains flow from start to end, whose invert is lower."""
     rows = []
-    for number, pipe in enumerate(pipes):
+    for pipe in pipes:
         net, start, end = pipe.start.network, pipe.start, pipe.end
         rows.append((pipe.line, {
             "S_Exp": start.key, "E_Exp": end.key, "GXLB": net.minor,
-            "S_Deep": round(start.ground - start.pipe, 3), "E_Deep": round(end.ground - end.pipe, 3),
+            "S_Deep": round(start.ground - start.pipe, 3), "E_Deep": round(end.ground - end.pipe,
+            3),
             "S_H": start.pipe, "E_H": end.pipe, "ElevRef": _REFERENCE.get(net.major, "top"),
-            "Material": net.material, "PSize": pipe.size, "DN": int(pipe.size[2:]) if pipe.size[:2] == "DN" else None,
+            "Material": net.material, "PSize": pipe.size,
+            "DN": int(pipe.size[2:]) if pipe.size[:2] == "DN" else None,
             "Embed": net.embed,
-            "Pressure": net.pressure or None, "Voltage": float(net.voltage) if net.voltage else None,
+            "Pressure": net.pressure or None,
+            "Voltage": float(net.voltage) if net.voltage else None,
             "CabNum": net.cables or None, "TotalHole": net.holes or None,
             "UsedHole": net.holes * 2 // 3 or None, "FlowDir": "0" if net.gravity else None,
             "Belong": net.owner[0], "Road": pipe.road,
-            "Mdate": f"{(2005, 2015, 2018)[pipe.year] + number % 3}-06-01", "Status": "0",
+            "Mdate": _laid_on(start.key, pipe.year), "Status": "0",
         }))  # fmt: skip
     return table("pipe_line", rows)
 
@@ -159,7 +172,8 @@ def corridor_table(plan: Plan) -> Table:
         rows.append((shapely.buffer(street.line, 2.7, cap_style="flat", join_style="mitre"), {
             "GLBH": f"421202ZH{number + 1:04d}", "GLMC": f"{street.name[0]}综合管廊{number + 1}段",
             "NAME_EN": f"{street.name[1]} Utility Corridor, Section {number + 1}",
-            "GLLX": "trunk", "DMCC": "5.4×3.2", "CSS": 2, "LDGC": top, "BotElev": round(top - 3.2, 2),
+            "GLLX": "trunk", "DMCC": "5.4×3.2", "CSS": 2, "LDGC": top, "BotElev": round(top - 3.2,
+            2),
             "CD": round(street.line.length, 1), "JCRQ": "2013-10-01", "RLGX": "JS,DL,TX,RL",
             "QSDW": "咸宁市城投公司", "Road": street.name[0], "Status": "0",
         }))  # fmt: skip
@@ -168,11 +182,16 @@ def corridor_table(plan: Plan) -> Table:
 
 #: Component classes along streets: code, name, spacing m, side offset m, departments.
 _COMPONENTS = (
-    ("0118", "路灯", "Street Lamp", 38.0, 1.0, "路灯管理所"), ("0102", "污水井盖", "Sewer Cover", 62.0, 0.12, "排水公司"),
-    ("0103", "雨水井盖", "Storm Drain Cover", 62.0, -0.16, "市政管理处"), ("0113", "消火栓", "Hydrant", 118.0, -0.95, "消防支队"),
-    ("0101", "上水井盖", "Water Cover", 92.0, 0.45, "自来水公司"), ("0305", "垃圾箱", "Litter Bin", 85.0, -1.05, "环卫局"),
-    ("0203", "公交站亭", "Bus Shelter", 420.0, 1.05, "交通局"), ("0402", "行道树", "Street Tree", 33.0, -1.0, "园林局"),
-    ("0107", "通讯井盖", "Telecom Cover", 120.0, 0.7, "电信公司"), ("0209", "标志牌", "Traffic Sign", 210.0, 0.98, "交警支队"),
+    ("0118", "路灯", "Street Lamp", 38.0, 1.0, "路灯管理所"), ("0102", "污水井盖", "Sewer Cover",
+    62.0, 0.12, "排水公司"),
+    ("0103", "雨水井盖", "Storm Drain Cover", 62.0, -0.16, "市政管理处"), ("0113", "消火栓",
+    "Hydrant", 118.0, -0.95, "消防支队"),
+    ("0101", "上水井盖", "Water Cover", 92.0, 0.45, "自来水公司"), ("0305", "垃圾箱",
+    "Litter Bin", 85.0, -1.05, "环卫局"),
+    ("0203", "公交站亭", "Bus Shelter", 420.0, 1.05, "交通局"), ("0402", "行道树", "Street Tree",
+    33.0, -1.0, "园林局"),
+    ("0107", "通讯井盖", "Telecom Cover", 120.0, 0.7, "电信公司"), ("0209", "标志牌",
+    "Traffic Sign", 210.0, 0.98, "交警支队"),
 )  # fmt: skip
 
 
@@ -194,10 +213,12 @@ def component_table(plan: Plan, reach: float = 900.0) -> Table:
                 number = len(rows) + 1
                 state = ("破损", "丢失")[number % 2] if scatter(number, 4, 51) < 0.03 else "完好"
                 rows.append((spot, {
-                    "ObjID": f"421202{code}{number:06d}", "ObjName": name, "NAME_EN": english, "BJLB": code, "ObjPos": "A",
+                    "ObjID": f"421202{code}{number:06d}", "ObjName": name, "NAME_EN": english,
+                    "BJLB": code, "ObjPos": "A",
                     "DeptName1": "咸宁市城市管理局", "DeptName2": f"咸宁市{owner}",
                     "DeptName3": f"咸宁市{owner}", "BGID": _grid_code(spot.x, spot.y),
-                    "ObjState": state, "ORDate": "2013-09-01", "CHDate": "2014-04-10", "Note": street.name[0],
+                    "ObjState": state, "ORDate": "2013-09-01", "CHDate": "2014-04-10",
+                    "Note": street.name[0],
                 }))  # fmt: skip
     return table("city_component", rows)
 
@@ -221,7 +242,8 @@ def grid_table(design: Design) -> Table:
             cell = shapely.box(west, south, west + _CELL_M, south + _CELL_M)
             rows.append((cell, {
                 "BGID": _grid_code(west + 50, south + 50), "MJ": 10000.0, "XZQDM": "421202",
-                "WGMC": f"第{row - 17:02d}-{col - 17:02d}网格", "NAME_EN": f"Cell {row - 17:02d}-{col - 17:02d}",
+                "WGMC": f"第{row - 17:02d}-{col - 17:02d}网格",
+                "NAME_EN": f"Cell {row - 17:02d}-{col - 17:02d}",
                 "JDMC": "", "ZRR": "网格员", "ORDate": "2013-06-01",
             }))  # fmt: skip
     names = towns_of(np.array([shapely.get_coordinates(c.centroid)[0] for c, _ in rows]))

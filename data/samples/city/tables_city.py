@@ -2,13 +2,15 @@
 
 import numpy as np
 import shapely
-from shapely import Geometry, Point
+from shapely import Point
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city import gazetteer as gaz
 from city import region
 from city.frame import CENTRE
 from city.land import Design
 from city.noise import fractal, scatter
+from city.routes import roads
 from city.shapes import dissolve, label_coverage
 from city.streets import Plan
 from city.table import Table, table
@@ -34,7 +36,8 @@ def _villages() -> list[region.Area]:
     far = np.stack([np.hypot(wx - east, wy - north) for east, north in _VILLAGE_AT])
     labels = np.argmin(far, axis=0).astype(np.int64)
     faces, found = label_coverage(labels, edges + CENTRE[0], edges + CENTRE[1], 5, 8.0)
-    result, used = [], {}
+    result: list[region.Area] = []
+    used: dict[str, int] = {}
     for label, shape in dissolve(faces, found).items():
         town = town_of(_VILLAGE_AT[label][0] + CENTRE[0], _VILLAGE_AT[label][1] + CENTRE[1])[0]
         zh, en = gaz.VILLAGES[label]
@@ -68,10 +71,10 @@ def road_table(plan: Plan, design: Design, epoch: int) -> Table:
     """Return the roads open at an epoch: the country's, and every street of the core."""
     rows = []
     window = design.window.buffer(-1)
-    for road in region.roads():
+    for road in roads():
         if road.kind == "expressway" and road.ref == "G56" and epoch == 0:
             continue
-        line = road.line
+        line: Geometry = road.line
         if road.kind != "expressway":
             line = shapely.difference(line, window)  # inside, the core's own streets go on
         for number, part in enumerate(p for p in shapely.get_parts(line) if p.length > 60):

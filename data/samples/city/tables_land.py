@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import shapely
 from pyproj import Geod
-from shapely import Geometry
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city import gazetteer as gaz
 from city.land import Design, Parcel
@@ -57,6 +57,11 @@ def ellipsoidal_area(shape: Geometry) -> float:
     return abs(float(_ELLIPSOID.geometry_area_perimeter(degrees)[0]))
 
 
+def _settlement(parcel: Parcel) -> str | None:
+    """Return the settlement attribute: 201 city, 203 village."""
+    return "201" if parcel.group == "urban" else "203" if parcel.code == "0702" else None
+
+
 def _owner(parcel: Parcel) -> str:
     if parcel.group == "urban" or parcel.code in ("1003", "1004", "1101", "1102"):
         return "20" if parcel.code in ("0701", "0501", "0601", "0505") else "10"
@@ -80,7 +85,8 @@ def parcel_table(parcels: list[Parcel], epoch: int) -> Table:
             "ZLDWDM": f"{village}0000000", "ZLDWMC": zh,
             "TBMJ": area, "KCXS": ratio, "KCMJ": round(area * ratio, 2),
             "TBDLMJ": round(area - round(area * ratio, 2), 2),
-            "CZCSXM": "201" if parcel.group == "urban" else "203" if parcel.code == "0702" else None, "SJNF": int(EPOCHS[epoch][:4]) - 1,
+            "CZCSXM": _settlement(parcel),
+            "SJNF": int(EPOCHS[epoch][:4]) - 1,
         }))  # fmt: skip
     return table("land_parcel", rows)
 
@@ -111,14 +117,15 @@ def control_tables(design: Design, parcels: list[Parcel]) -> list[Table]:
         }) for i, (shape, name, en, kind, level, function) in enumerate(
             [(h, f"潜山水源涵养区{i + 1}", f"Qianshan Water Conservation Area {i + 1}",
               "water_source", "1", "森林生态系统") for i, h in enumerate(hills)]
-            + [(w, "十六潭湿地", "Shiliutan Wetland", "biodiversity", "2", "湿地生态系统") for w in waters])]),
+            + [(w, "十六潭湿地", "Shiliutan Wetland", "biodiversity", "2",
+            "湿地生态系统") for w in waters])]),
         _zones(design, parcels),
     ]  # fmt: skip
 
 
 def _calm(shape: Geometry) -> Geometry:
     """Fill small holes; a protected block is drawn whole."""
-    if shape.geom_type != "Polygon":
+    if not isinstance(shape, shapely.Polygon):
         return shape
     holes = [ring for ring in shape.interiors if shapely.Polygon(ring).area > 3000]
     return shapely.Polygon(shape.exterior, holes)
@@ -139,8 +146,10 @@ def _zones(design: Design, parcels: list[Parcel]) -> Table:
     }
     taken = shapely.union_all(list(shapes.values()))
     shapes["030"] = shapely.difference(design.window, taken)
-    names = {"010": ("允许建设区", "Construction Allowed"), "020": ("有条件建设区", "Construction Conditional"),
-             "030": ("限制建设区", "Construction Restricted"), "040": ("禁止建设区", "Construction Forbidden")}  # fmt: skip
+    names = {"010": ("允许建设区", "Construction Allowed"), "020": ("有条件建设区",
+    "Construction Conditional"),
+             "030": ("限制建设区", "Construction Restricted"), "040": ("禁止建设区",
+             "Construction Forbidden")}  # fmt: skip
     rows = []
     for code, shape in sorted(shapes.items()):
         parts = shapely.get_parts(shapely.simplify(shapely.intersection(shape, design.window), 3.0))
@@ -191,7 +200,8 @@ def approval_tables(design: Design, surveys: list[list[Parcel]]) -> list[Table]:
         mode = modes.get(parcel.code[:2], "allocation")
         supplies.append((parcel.geometry, {
             "DZJGH": f"4212{when[:4]}B{10001 + i:05d}", "XMMC": f"{when[:4]}-{i + 1:03d}号宗地",
-            "NAME_EN": f"Plot {when[:4]}-{i + 1:03d}", "GYFS": mode, "HTBH": f"鄂XN-{when[:4]}-{i + 1:03d}",
+            "NAME_EN": f"Plot {when[:4]}-{i + 1:03d}", "GYFS": mode,
+            "HTBH": f"鄂XN-{when[:4]}-{i + 1:03d}",
             "SRDW": ("咸宁市城投公司", "咸宁城发置业", "香城泉都开发", "高新区管委会")[i % 4],
             "GDMJ": area, "TDYT": parcel.code if parcel.code != "1201" else "0701",
             "RJL": round(1.0 + 2.2 * float(scatter(i, 4, 9)), 2),

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import shapely
-from shapely import Geometry, Point
+from shapely import Point
+from shapely.geometry.base import BaseGeometry as Geometry
 
 from city import gazetteer as gaz
 from city import region
@@ -12,7 +13,7 @@ from city.frame import CENTRE
 from city.land import Design, Parcel
 from city.noise import scatter
 from city.shapes import smooth
-from city.table import EPOCHS, Table, table
+from city.table import EPOCHS, Rows, Table, table
 from city.tables_city import chance
 from city.tables_land import ellipsoidal_area, town_of, towns_of
 from city.terrain import height
@@ -37,6 +38,7 @@ _MINERALS = (
     ("地热水", "geothermal water", "geothermal", ("421202", "421281"), "地下开采", "04"),
 )
 
+_STAGE_NAMES = ("预查", "普查", "详查", "勘探")
 _STAGES = ("reconnaissance", "prospecting", "general", "detailed")
 
 
@@ -57,14 +59,16 @@ def _field(east: float, north: float, radius: float, seed: int) -> Geometry:
     """Return an irregular polygon with a few corners, as licences have."""
     corners = 5 + seed % 4
     angle = np.linspace(0, 2 * np.pi, corners + 1)[:-1] + chance(seed, 31)
-    reach = [radius * (0.7 + 0.55 * chance(seed * 10 + i, 32)) for i in range(corners)]
-    return shapely.polygons(np.column_stack([east + reach * np.cos(angle),
+    reach = np.array([radius * (0.7 + 0.55 * chance(seed * 10 + i, 32)) for i in range(corners)])
+    return shapely.Polygon(np.column_stack([east + reach * np.cos(angle),
                                              north + reach * np.sin(angle)]))  # fmt: skip
 
 
 def mineral_tables() -> list[Table]:
     """Return mining rights, exploration rights and deposits."""
-    mines, searches, deposits = [], [], []
+    mines: Rows = []
+    searches: Rows = []
+    deposits: Rows = []
     for kind, (zh, en, mineral, codes, method, group) in enumerate(_MINERALS):
         for code in codes:
             underground = method == "地下开采"
@@ -75,12 +79,15 @@ def mineral_tables() -> list[Table]:
                 top = round(float(height(east, north)) - (20 if underground else -10))
                 begin = 2009 + number % 5
                 mines.append((shape, {
-                    "CKXKZH": f"C{code}{begin}{1 + number % 12:02d}{7_120_000_000 + number * 7919:010d}",
-                    "KSMC": f"咸宁{town[1][:-1]}{zh}矿", "NAME_EN": f"{town[2].rsplit(' ', 1)[0]} {en.title()} Mine",
-                    "CKQR": f"{town[1][:-1]}矿业有限公司", "KCZKZ": mineral, "KCFS": "underground" if underground else "open",
+                    "CKXKZH": f"C{code}{begin}{1 + number % 12:02d}{7_120_000_000 + number * 7919}",
+                    "KSMC": f"咸宁{town[1][:-1]}{zh}矿",
+                    "NAME_EN": f"{town[2].rsplit(' ', 1)[0]} {en.title()} Mine",
+                    "CKQR": f"{town[1][:-1]}矿业有限公司", "KCZKZ": mineral,
+                    "KCFS": "underground" if underground else "open",
                     "SJGM": round(5 + 45 * chance(number, 42), 1), "GMDW": "万吨/年",
                     "KQMJ": round(ellipsoidal_area(shape) / 1e6, 4),
-                    "YXQQ": f"{begin}-{1 + number % 12:02d}-01", "YXQZ": f"{begin + 10}-{1 + number % 12:02d}-01",
+                    "YXQQ": f"{begin}-{1 + number % 12:02d}-01",
+                    "YXQZ": f"{begin + 10}-{1 + number % 12:02d}-01",
                     "CSSX": top, "CSXX": top - (180 if underground else 60),
                     "DJLX": "cancel" if number % 7 == 0 else "renew" if number % 3 else "new",
                     "FZJG": "咸宁市国土资源局", "XZQDM": code,
@@ -91,16 +98,20 @@ def mineral_tables() -> list[Table]:
                 west, south = np.floor(lon * 60) / 60, np.floor(lat * 60) / 60
                 wide, tall = 1 + number % 3, 1 + number % 2
                 corners = [(west, south), (west + wide / 60, south),
-                           (west + wide / 60, south + tall / 60), (west, south + tall / 60)]  # fmt: skip
-                shape = shapely.polygons([gaz.metric(*c) for c in corners])
+                           (west + wide / 60, south + tall / 60), (west,
+                           south + tall / 60)]  # fmt: skip
+                shape = shapely.Polygon([gaz.metric(*c) for c in corners])
                 begin = 2011 + number % 4
                 searches.append((shape, {
                     "KCXKZH": f"T42{1 + number % 5}{begin}{1 + number % 12:02d}{group}{number:06d}",
-                    "XMMC": f"湖北省{town_of(east, north)[1][:-1]}{zh}矿{('预查', '普查', '详查', '勘探')[number % 4]}",
-                    "NAME_EN": f"{en.title()} Exploration {number}", "TKQR": "湖北省地质局第四地质大队",
-                    "KCKZ": mineral, "KCJD": _STAGES[number % 4], "KCDW": "湖北省地质局第四地质大队",
+                    "XMMC": f"湖北省{town_of(east, north)[1][:-1]}{zh}矿{_STAGE_NAMES[number % 4]}",
+                    "NAME_EN": f"{en.title()} Exploration {number}",
+                    "TKQR": "湖北省地质局第四地质大队",
+                    "KCKZ": mineral, "KCJD": _STAGES[number % 4],
+                    "KCDW": "湖北省地质局第四地质大队",
                     "MJ": round(ellipsoidal_area(shape) / 1e6, 4),
-                    "YXQQ": f"{begin}-07-01", "YXQZ": f"{begin + 3}-06-30", "DJLX": "new", "XZQDM": code,
+                    "YXQQ": f"{begin}-07-01", "YXQZ": f"{begin + 3}-06-30", "DJLX": "new",
+                    "XZQDM": code,
                 }))  # fmt: skip
             for east, north in _spots(code, 3, 120 + kind * 3, 55, 800):
                 number = len(deposits) + 1
@@ -110,14 +121,16 @@ def mineral_tables() -> list[Table]:
                     "NAME_EN": f"{town[2].rsplit(' ', 1)[0]} {en.title()} Deposit", "ZKZ": mineral,
                     "KCGM": ("small", "medium", "large", "occurrence")[number % 4],
                     "CYSL": round(20 + 900 * chance(number, 44), 1), "CYDW": "万吨",
-                    "CLLY": ("KZ", "TD", "TM")[number % 3], "PW": round(1 + 60 * chance(number, 45), 1),
+                    "CLLY": ("KZ", "TD", "TM")[number % 3], "PW": round(1 + 60 * chance(number,
+                    45), 1),
                     "PWDW": "%", "KCJD": _STAGES[number % 4], "XZQDM": code,
                 }))  # fmt: skip
     return [table("mining_right", mines), table("exploration_right", searches),
             table("mineral_deposit", deposits)]  # fmt: skip
 
 
-_TYPES = {"01": ("滑坡", "Landslide"), "02": ("崩塌", "Rockfall"), "00": ("不稳定斜坡", "Unstable Slope"),
+_TYPES = {"01": ("滑坡", "Landslide"), "02": ("崩塌", "Rockfall"), "00": ("不稳定斜坡",
+"Unstable Slope"),
           "04": ("地面塌陷", "Ground Collapse"), "03": ("泥石流", "Debris Flow")}  # fmt: skip
 
 
@@ -170,7 +183,8 @@ def hazard_table(points: list[dict[str, Any]], epoch: int) -> Table:
             "TJ": round(2000 + 180_000 * chance(number, 231) ** 2, 0),
             "WDX": ("fair", "unstable", "stable")[number % 3] if state == "active" else "stable",
             "XQDJ": grade, "WXRS": people, "WXHS": people // 4, "WXZC": round(people * 3.2, 1),
-            "CUN": village, "YFYS": ("降雨", "切坡", "采矿", "岩溶")[number % 4], "XZ": point["town"][1],
+            "CUN": village, "YFYS": ("降雨", "切坡", "采矿", "岩溶")[number % 4],
+            "XZ": point["town"][1],
             "XZQDM": point["town"][0], "ZT": state, "JCFF": "群测群防",
             "JCR": "村级监测员", "FSSJ": f"{2003 + number % 8}-0{5 + number % 3}-1{number % 9}",
             "ZTGC": round(top, 1),
@@ -192,9 +206,10 @@ def hazard_tables(points: list[dict[str, Any]]) -> list[Table]:
         across = 34 + 50 * chance(index, 242)
         base = np.array([east, north])
         ring = [base - side * across * 0.5, base - side * across + down * reach * 0.6,
-                base - side * across * 1.1 + down * reach, base + side * across * 1.1 + down * reach,
+                base - side * across * 1.1 + down * reach,
+                base + side * across * 1.1 + down * reach,
                 base + side * across + down * reach * 0.6, base + side * across * 0.5]  # fmt: skip
-        shape = shapely.polygons(smooth(np.array([*ring, ring[0]]), 1))
+        shape = shapely.Polygon(smooth(np.array([*ring, ring[0]]), 1))
         zones.append((shape, {
             "WXQBH": f"{point['code']}W", "TYBH": point["code"],
             "NAME": f"{point['town'][1]}{_TYPES[point['kind']][0]}{point['number'] + 1}号威胁区",
@@ -208,15 +223,18 @@ def hazard_tables(points: list[dict[str, Any]]) -> list[Table]:
         unit = ("mm", "mm", "mm", "°", "m")[index % 5]
         spot = Point(point["east"] + 15, point["north"] - 12)
         monitors.append((spot, {
-            "JCDBH": f"{point['code']}M{index % 9 + 1}", "NAME": f"{point['town'][1]}{kind}监测点{index + 1}",
+            "JCDBH": f"{point['code']}M{index % 9 + 1}",
+            "NAME": f"{point['town'][1]}{kind}监测点{index + 1}",
             "NAME_EN": f"Monitor {index + 1}", "TYBH": point["code"],
             "JCLX": ("crack", "gnss", "rain", "tilt", "water_level")[index % 5], "DW": unit,
-            "LSYZ": 5.0, "HSYZ": 10.0, "CSYZ": 20.0, "RSYZ": 40.0, "AZRQ": "2013-06-01", "SBZT": "online",
+            "LSYZ": 5.0, "HSYZ": 10.0, "CSYZ": 20.0, "RSYZ": 40.0, "AZRQ": "2013-06-01",
+            "SBZT": "online",
         }))  # fmt: skip
     for index, point in enumerate(p for p in points if p["number"] % 9 == 4):
         kind = ("工程治理", "避险搬迁", "排危除险", "专业监测")[index % 4]
         works.append((_field(point["east"], point["north"], 45, 900 + index), {
-            "XMBH": f"ZL{point['code']}", "XMMC": f"{point['town'][1]}地质灾害{kind}项目{index + 1}",
+            "XMBH": f"ZL{point['code']}",
+            "XMMC": f"{point['town'][1]}地质灾害{kind}项目{index + 1}",
             "NAME_EN": f"Hazard Treatment Project {index + 1}", "TYBH": point["code"],
             "ZLLX": ("engineering", "relocation", "removal", "monitoring")[index % 4],
             "TZJE": round(40 + 600 * chance(index, 251), 1), "SGDW": "湖北省地质局第四地质大队",
@@ -260,7 +278,7 @@ def tourism_tables() -> list[Table]:
             1 + 0.3 * np.sin(3 * angle + index) * chance(index, 272) + 0.12 * np.cos(5 * angle)
         )
         ring = np.column_stack([east + reach * np.cos(angle), north + reach * np.sin(angle)])
-        shape = shapely.polygons(smooth(np.vstack([ring, ring[:1]]), 2))
+        shape = shapely.Polygon(smooth(np.vstack([ring, ring[:1]]), 2))
         areas.append((shape, {
             "JQBH": f"4212{key}", "NAME": zh, "NAME_EN": en, "DJ": grade, "ZYLX": kind,
             "MJ": round(ellipsoidal_area(shape), 1), "SSCZL": int(2000 + 9000 * chance(index, 273)),
@@ -269,10 +287,12 @@ def tourism_tables() -> list[Table]:
         }))  # fmt: skip
         for number in range(4 + index % 2):
             turn = 2 * np.pi * number / 5 + index
-            spots.append((Point(east + radius * 0.45 * np.cos(turn), north + radius * 0.45 * np.sin(turn)), {
+            spots.append((Point(east + radius * 0.45 * np.cos(turn),
+            north + radius * 0.45 * np.sin(turn)), {
                 "JDBH": f"4212{key}{number + 1:03d}", "JQBH": f"4212{key}", "DJ": grade,
                 "RANK": 60 - 10 * number,
-                "NAME": f"{zh[:6]}{names[number]}", "NAME_EN": f"{en} {english[number]}", "ZYLX": kind,
+                "NAME": f"{zh[:6]}{names[number]}", "NAME_EN": f"{en} {english[number]}",
+                "ZYLX": kind,
             }))  # fmt: skip
     return [table("scenic_area", areas), table("scenic_spot", spots)]
 
@@ -281,26 +301,30 @@ _POI = {"0501": ("购", "shop", "超市", "Supermarket"), "0503": ("吃", "eat",
         "0504": ("住", "stay", "酒店", "Hotel"), "0505": ("服务", "service", "银行", "Bank"),
         "0506": ("娱", "play", "影院", "Cinema"), "0803": ("服务", "service", "学校", "School"),
         "0805": ("医疗", "medical", "医院", "Hospital"), "0810": ("游", "visit", "公园", "Park"),
-        "0801": ("服务", "service", "政务中心", "Civic Centre"), "0807": ("娱", "play", "文化馆", "Culture Hall"),
-        "1005": ("停车", "parking", "停车场", "Car Park"), "0808": ("娱", "play", "体育馆", "Gymnasium"),
+        "0801": ("服务", "service", "政务中心", "Civic Centre"), "0807": ("娱", "play", "文化馆",
+        "Culture Hall"),
+        "1005": ("停车", "parking", "停车场", "Car Park"), "0808": ("娱", "play", "体育馆",
+        "Gymnasium"),
         "0502": ("购", "shop", "市场", "Market")}  # fmt: skip
 
 
 def poi_table(parcels: list[Parcel]) -> Table:
     """Return points of interest in the core, from the use of its parcels."""
-    rows = []
+    rows: Rows = []
     for parcel in parcels:
         entry = _POI.get(parcel.code)
         if entry is None or parcel.use == "bank":
             continue
-        number = len(rows) + 1
+        number = parcel.number % 1000 + 1
         first = gaz.LANE_FIRST[parcel.number % 16]
         last = gaz.LANE_LAST[parcel.number // 16 % 12]
         spot = shapely.point_on_surface(parcel.geometry)
         rows.append((spot, {
-            "POIID": f"421202P{parcel.number % 1_000_000:06d}", "NAME": f"{first[0]}{last[0]}{entry[2]}",
+            "POIID": f"421202P{parcel.number % 1_000_000:06d}",
+            "NAME": f"{first[0]}{last[0]}{entry[2]}",
             "NAME_EN": f"{first[1]}{last[1]} {entry[3]}", "KIND": entry[1],
-            "SUBKIND": entry[2], "RANK": int(parcel.geometry.area / 2000), "ADDRESS": f"咸安区温泉街道{number}号", "PHONE": f"0715-8{number * 37 % 1_000_000:06d}",
+            "SUBKIND": entry[2], "RANK": int(parcel.geometry.area / 2000),
+            "ADDRESS": f"咸安区温泉街道{number}号", "PHONE": f"0715-8{number * 37 % 1_000_000:06d}",
         }))  # fmt: skip
     return table("poi", rows)
 
@@ -321,11 +345,13 @@ def scene_table(epoch: int) -> Table:
             x, y = west + col * wide - 0.06 * wide, south + row * tall - 0.06 * tall
             skew = 0.14 * wide
             ring = [(x, y + 0.1 * tall), (x + 1.12 * wide - skew, y - 0.02 * tall),
-                    (x + 1.12 * wide, y + 1.06 * tall), (x + skew * 0.6, y + 1.2 * tall)]  # fmt: skip
+                    (x + 1.12 * wide, y + 1.06 * tall), (x + skew * 0.6,
+                    y + 1.2 * tall)]  # fmt: skip
             number = row * cols + col + 1
-            rows.append((shapely.polygons(ring), {
+            rows.append((shapely.Polygon(ring), {
                 "YXBH": f"{sensor}_{instrument}_{date.replace('-', '')}_{number:03d}",
-                "NAME": f"{sensor} {date} 第{number}景", "NAME_EN": f"{sensor} {date} scene {number}",
+                "NAME": f"{sensor} {date} 第{number}景",
+                "NAME_EN": f"{sensor} {date} scene {number}",
                 "KIND": "satellite", "SENSOR": sensor, "CXRQ": date, "GSD": gsd,
                 "CLOUD": round(12 * chance(number, 280 + epoch), 1), "LEVEL": "L2A",
                 "BANDS": "B,G,R,NIR", "CRS": "EPSG:4490", "PROVIDER": "湖北省遥感中心",
@@ -338,7 +364,7 @@ def change_table(design: Design, surveys: list[list[Parcel]], epoch: int) -> Tab
     before = {p.number: p for p in surveys[epoch - 1]}
     tree = shapely.STRtree([p.geometry for p in surveys[epoch - 1]])
     old = surveys[epoch - 1]
-    rows = []
+    rows: Rows = []
     for parcel in surveys[epoch]:
         if parcel.number in before or parcel.code[:2] in ("10", "11") or parcel.group != "urban":
             continue

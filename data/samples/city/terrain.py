@@ -54,7 +54,8 @@ class _Near:
         for line in lines:
             points = shapely.get_coordinates(shapely.simplify(line, 20.0))
             pairs.append(np.stack([points[:-1], points[1:]], axis=1))
-        self._tree = shapely.STRtree(shapely.linestrings(np.concatenate(pairs)))
+        segments = np.asarray(shapely.linestrings(np.concatenate(pairs)), object)
+        self._tree = shapely.STRtree(segments)
 
     def __call__(self, points: npt.NDArray[np.object_]) -> Floats:
         flat = points.ravel()
