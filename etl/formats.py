@@ -95,13 +95,14 @@ def _unpack(path: Path, folder: Path, limit: int) -> None:
             if sum(member.file_size for member in members) > limit:
                 raise LoadRefused(f"{path}: unpacks to more than {limit / 1024**3:.0f} GB")
             for number, member in enumerate(members):
-                # Written by base name into a numbered place: names inside cannot lead elsewhere.
+                # Parts such as ".." are left out, so that names inside cannot lead elsewhere.
                 inside = Path(_member_name(member))
                 target = folder.joinpath(*(part for part in inside.parts if _is_plain(part)))
                 target = target if target != folder else folder / str(number)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
+    # zipfile says NotImplementedError of a compression it does not know, RuntimeError of a password.
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
         raise LoadRefused(f"{path}: cannot be unpacked: {error}") from error
 
