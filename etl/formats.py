@@ -102,7 +102,7 @@ def _unpack(path: Path, folder: Path, limit: int) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
-    # zipfile says NotImplementedError of a compression it does not know, RuntimeError of a password.
+    # NotImplementedError: a compression that zipfile does not know; RuntimeError: a password.
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
         raise LoadRefused(f"{path}: cannot be unpacked: {error}") from error
 
