@@ -9,14 +9,17 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     MetaData,
     Table,
     Text,
+    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 SYSTEM_SCHEMA = "onemap"
+_NOW = func.clock_timestamp()
 
 metadata = MetaData(
     schema=SYSTEM_SCHEMA,
@@ -50,17 +53,24 @@ load_table = Table(
     metadata,
     Column("load_id", BigInteger, Identity(), primary_key=True),
     Column("layer", Text, nullable=False, index=True),
+    #: ``survey``, ``repair`` (rows mended in quarantine) or ``revert``.
+    Column("kind", Text, nullable=False, server_default="survey"),
     Column("source", Text, nullable=False),
-    #: SHA-256 of the source, in hexadecimal.
-    Column("checksum", Text, nullable=False),
-    Column("crs", Text, nullable=False),
-    Column("mapping", JSONB, nullable=False),
+    #: What was asked for: an ``etl.load.LoadRequest`` as JSON; enough to run the load again.
+    Column("request", JSONB),
+    #: SHA-256 of the source, in hexadecimal; like the next three, null until it was opened.
+    Column("checksum", Text),
+    Column("crs", Text),
+    Column("mapping", JSONB),
+    Column("mapping_name", Text),
     Column("operator", Text, nullable=False),
-    Column("valid_from", DateTime(timezone=True), nullable=False),
+    Column("valid_from", DateTime(timezone=True)),
     Column("full_survey", Boolean, nullable=False),
-    #: running, done or failed.
+    #: queued, running, done, failed or cancelled.
     Column("status", Text, nullable=False),
-    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("queued_at", DateTime(timezone=True)),
+    Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     #: The record time of every row this load opened or closed.
     Column("recorded_at", DateTime(timezone=True)),
@@ -71,7 +81,31 @@ load_table = Table(
     Column("closed", BigInteger),
     Column("quarantined", BigInteger),
     Column("failure", Text),
+    #: The load that this one takes back, and the load that took this one back.
+    Column("reverts", BigInteger, ForeignKey("onemap.load.load_id")),
+    Column("reverted_by", BigInteger),
     Column("report", JSONB),
+)
+
+#: How far a load has come. Apart from ``load``, so that it can be told while the load's own
+#: transaction is open.
+load_progress_table = Table(
+    "load_progress",
+    metadata,
+    Column(
+        "load_id",
+        BigInteger,
+        ForeignKey(load_table.c.load_id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    #: ``reading``, ``checking``, ``applying`` …
+    Column("stage", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("total", BigInteger),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    #: Somebody wants the load to stop; it looks now and then.
+    Column("cancel_requested", Boolean, nullable=False, server_default="false"),
 )
 
 #: Rows that a check refused, with all that is needed to repair them.
@@ -94,4 +128,36 @@ quarantine_table = Table(
     #: EPSG:4490, with height where the row has it.
     Column("geom", Geometry(geometry_type=None, spatial_index=False)),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    #: The row's columns under the source's own names, as they came.
+    Column("original", JSONB),
+    #: Everything wrong with the row: a list of ``{"rule", "message"}``.
+    Column("rules", JSONB),
+    #: ``open``, ``fixed`` (mended, not yet loaded), ``resolved`` (loaded since) or ``discarded``.
+    Column("state", Text, nullable=False, server_default="open"),
+    #: Values by field name that take the place of the row's, and a geometry that does (EPSG:4490).
+    Column("fixed", JSONB),
+    Column("fixed_geom", Geometry(geometry_type=None, spatial_index=False)),
+    #: The load that took the mended row in.
+    Column("resolved_by", BigInteger),
+    Column("note", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+)
+
+#: Which features a feature came from, where areas were split, merged or redrawn.
+ancestry_table = Table(
+    "ancestry",
+    metadata,
+    Column("layer", Text, primary_key=True),
+    Column("child_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("parent_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("load_id", BigInteger, primary_key=True, autoincrement=False),
+    #: ``split``, ``merge`` or ``redraw``.
+    Column("kind", Text, nullable=False),
+    #: Part of the child's area that was the parent's, 0 to 1.
+    Column("share", Double),
+    Column("valid_from", DateTime(timezone=True), nullable=False),
+    Column("recorded_from", DateTime(timezone=True), nullable=False),
+    Column("recorded_to", DateTime(timezone=True), nullable=False, server_default="infinity"),
+    Index("ancestry_parent_idx", "layer", "parent_id"),
 )
