@@ -71,6 +71,7 @@ def load(
     catalogue: Catalogue,
     settings: EtlSettings,
     progress: Callable[[Progress], None] = lambda _: None,
+    load_id: int | None = None,
 ) -> LoadReport:
     """Load a survey file into a layer: all of its good rows, or nothing.
 
@@ -80,6 +81,7 @@ def load(
         catalogue: The layers and code lists.
         settings: Batch size and limits.
         progress: Is told after every batch.
+        load_id: The record of a load that was submitted before.
 
     Returns:
         The report, which is also kept with the load.
@@ -141,8 +143,9 @@ def load(
             operator=request.operator,
             mapping=mapping.model_dump(mode="json", by_alias=True) if mapping else {},
             full=request.full,
+            mapping_name=report.mapping,
         )
-        with store.open_load(layer, header) as session:
+        with store.open_load(layer, header, load_id) as session:
             run.into(session)
     report.seconds["total"] = time.monotonic() - started
     progress(Progress("done", report.rows, report.rows))

@@ -9,7 +9,19 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import shapely
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, text, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from gis import mercator
 from layers.copy_binary import ARROW_TYPES, HEADER, TRAILER, pack_rows
@@ -55,6 +67,9 @@ class LoadHeader:
     mapping: dict[str, object]
     #: Whether the survey covers the whole layer, so that what it misses has ended.
     full: bool = False
+    #: ``survey``, ``repair`` or ``revert``.
+    kind: str = "survey"
+    mapping_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,10 @@ class BadRow:
     message: str
     #: WKB in EPSG:4490, where the row has a geometry that could be read.
     geometry_wkb: bytes | None = None
+    #: The row's columns under the source's own names, as they came.
+    original: dict[str, object] | None = None
+    #: Everything wrong with the row: pairs of rule and message; at least ``rule`` itself.
+    rules: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +171,11 @@ class LoadSession:
                     "rule": row.rule,
                     "message": row.message,
                     "wkb": row.geometry_wkb,
+                    "original": _json_ready(row.original),
+                    "rules": [
+                        {"rule": rule, "message": message}
+                        for rule, message in row.rules or ((row.rule, row.message),)
+                    ],
                 }
                 for row in rows
             ],
@@ -160,6 +184,56 @@ class LoadSession:
         if keys and self._header.full:
             self._connection.execute(insert(bad_key_table(self._layer)), keys)
         self._quarantined += len(rows)
+
+    def fetch(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """Run a query within the load's transaction; it sees the staged rows.
+
+        The stage is ``layers.versioning.stage_table(layer)``; ``renew_stage_statistics`` first
+        makes joins with it quick.
+        """
+        return self._connection.execute(statement).all()
+
+    def renew_stage_statistics(self) -> None:
+        """Renew the planner's statistics of the staged rows."""
+        self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))
+
+    def staged_rows(self, source_rows: Sequence[int]) -> dict[int, BadRow]:
+        """Return staged rows by their number in the file, as a refusal would keep them.
+
+        ``rule`` and ``message`` are empty; ``values`` are the layer's fields.
+        """
+        stage = self._stage
+        columns = [stage.c[name] for name in self._layer.field_names]
+        wkb = func.ST_AsBinary(stage.c.geom)
+        statement = select(stage.c.source_row, wkb, *columns).where(
+            stage.c.source_row.in_(list(source_rows))
+        )
+        return {
+            row[0]: BadRow(
+                source_row=row[0],
+                values=dict(zip(self._layer.field_names, row[2:], strict=True)),
+                rule="",
+                message="",
+                geometry_wkb=None if row[1] is None else bytes(row[1]),
+            )
+            for row in self._connection.execute(statement)
+        }
+
+    def reject(self, rows: Sequence[BadRow]) -> None:
+        """Take staged rows back out of the survey and keep them in quarantine.
+
+        For checks that need the whole survey and the layer. Rows that are not staged are ignored.
+        """
+        if not rows:
+            return
+        numbers = sorted({row.source_row for row in rows})
+        stage = self._stage
+        gone = self._connection.execute(
+            delete(stage).where(stage.c.source_row.in_(numbers)).returning(stage.c.source_row)
+        )
+        staged = {row[0] for row in gone}
+        self._staged -= len(staged)
+        self.quarantine([row for row in rows if row.source_row in staged])
 
     def apply(self) -> LoadOutcome:
         """Compare the staged survey with the layer and change the layer's history.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, DateTime, Engine, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError
@@ -75,8 +76,15 @@ class Store:
         return found is not None
 
     @contextmanager
-    def open_load(self, layer: LayerDefinition, header: LoadHeader) -> Iterator[LoadSession]:
+    def open_load(
+        self, layer: LayerDefinition, header: LoadHeader, load_id: int | None = None
+    ) -> Iterator[LoadSession]:
         """Open a load: everything in the ``with`` block happens, or nothing.
+
+        Args:
+            layer: The layer to load into.
+            header: What is known of the survey.
+            load_id: The record of a load that was submitted before; without it one is made.
 
         An exception rolls the transaction back; the load stays in the records as failed, with
         the reason. A process that dies leaves it as running, and the next load marks it failed.
@@ -88,7 +96,7 @@ class Store:
         """
         _refuse_future(header.valid_from)
         with translated_errors(self._engine):
-            load_id = self._register(layer, header)
+            load_id = self._register(layer, header, load_id)
             try:
                 with self._engine.begin() as connection:
                     self._take_lock(connection, layer, load_id)
@@ -109,28 +117,35 @@ class Store:
                 self._record_failure(load_id, error)
                 raise
 
-    def _register(self, layer: LayerDefinition, header: LoadHeader) -> int:
+    def _register(self, layer: LayerDefinition, header: LoadHeader, load_id: int | None) -> int:
+        facts: dict[str, Any] = {
+            "layer": layer.name,
+            "kind": header.kind,
+            "source": header.source,
+            "checksum": header.checksum,
+            "crs": header.crs,
+            "mapping": header.mapping,
+            "mapping_name": header.mapping_name,
+            "operator": header.operator,
+            "valid_from": header.valid_from,
+            "full_survey": header.full,
+            "status": "running",
+            "started_at": func.clock_timestamp(),
+            "finished_at": None,
+            "failure": None,
+            "attempts": load_table.c.attempts + 1,
+        }
         with self._engine.begin() as connection:
             missing = shortcomings(connection, self._catalogue)
             if missing:
                 raise SchemaConflict("; ".join(missing))
-            statement = (
-                insert(load_table)
-                .values(
-                    layer=layer.name,
-                    source=header.source,
-                    checksum=header.checksum,
-                    crs=header.crs,
-                    mapping=header.mapping,
-                    operator=header.operator,
-                    valid_from=header.valid_from,
-                    full_survey=header.full,
-                    status="running",
-                    started_at=func.clock_timestamp(),
-                )
-                .returning(load_table.c.load_id)
-            )
-            return int(connection.execute(statement).scalar_one())
+            if load_id is None:
+                fresh = insert(load_table).values(facts | {"attempts": 1})
+                made = connection.execute(fresh.returning(load_table.c.load_id))
+                return int(made.scalar_one())
+            mine = update(load_table).where(load_table.c.load_id == load_id).values(facts)
+            connection.execute(mine)
+            return load_id
 
     def _take_lock(self, connection: Connection, layer: LayerDefinition, load_id: int) -> None:
         locked = connection.execute(
@@ -144,7 +159,7 @@ class Store:
             .where(
                 load_table.c.layer == layer.name,
                 load_table.c.status == "running",
-                load_table.c.load_id < load_id,
+                load_table.c.load_id != load_id,
             )
             .values(status="failed", failure="the load was interrupted")
         )

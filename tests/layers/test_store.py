@@ -328,3 +328,27 @@ def _cut_connections(url: str, name: str) -> None:
             (name,),
         )
     connection.close()
+
+
+def test_a_staged_row_can_be_refused_after_all(
+    make_store: MakeStore, plot: LayerDefinition, fresh_database: str
+) -> None:
+    store = make_store(plot)
+    header = LoadHeader("plots.gpkg", "0" * 64, "EPSG:4490", day(1), "tester", {})
+    with store.open_load(plot, header) as session:
+        session.stage(batch({"a": 1, "b": 2}))
+        found = session.staged_rows([1, 99])
+        assert list(found) == [1]
+        session.reject([replace(found[1], rule="no_overlap", message="it overlaps a")])
+        outcome = session.apply()
+    assert (outcome.added, outcome.unchanged) == (1, 0)
+    assert [row["code"] for row in rows_of(fresh_database)] == ["a"]
+    with connected(fresh_database) as connection:
+        kept = connection.execute(
+            text(
+                "SELECT source_row, rule, values->>'code', ST_GeometryType(geom), rules"
+                " FROM onemap.quarantine"
+            )
+        ).one()
+    assert tuple(kept[:4]) == (1, "no_overlap", "b", "ST_MultiPolygon")
+    assert kept[4] == [{"rule": "no_overlap", "message": "it overlaps a"}]
