@@ -1,10 +1,12 @@
 """Faults: which rows of a batch break which rule, and why, in words."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from etl.reader import RowProblem
 
 Mask = NDArray[np.bool_]
 
@@ -27,3 +29,16 @@ def rows_of(faults: Iterable[Fault], count: int) -> Mask:
     for fault in faults:
         bad |= fault.rows
     return bad
+
+
+def told_by_format(problems: Mapping[int, RowProblem], count: int) -> list[Fault]:
+    """Return what the source format itself found wrong, one fault a rule.
+
+    Args:
+        problems: By the row's place in the batch.
+        count: The number of rows of the batch.
+    """
+    by_rule: dict[str, Mask] = {}
+    for row, problem in problems.items():
+        by_rule.setdefault(problem.rule, np.zeros(count, dtype=bool))[row] = True
+    return [Fault(rule, rows, lambda row: problems[row].message) for rule, rows in by_rule.items()]

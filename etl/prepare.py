@@ -13,7 +13,7 @@ from etl.checks import check_columns
 from etl.columns import Column, build_columns, column_of
 from etl.convert import to_float
 from etl.duplicates import DuplicateKeys
-from etl.faults import Fault, Mask, rows_of
+from etl.faults import Fault, Mask, rows_of, told_by_format
 from etl.mapping import ColumnPlan
 from etl.mapping import Heights as HeightRule
 from etl.reader import SourceBatch
@@ -69,7 +69,8 @@ class Preparer:
         numbers = np.arange(batch.first_row, batch.first_row + count, dtype=np.int64)
         shapes = self._shape_maker.make(batch.wkb, self._read_heights(batch))
         columns = build_columns(self._plans, batch, lambda what: _measure(what, shapes))
-        faults = shapes.faults + check_columns(self._layer, columns, self._codes, count)
+        faults = told_by_format(batch.problems, count) + shapes.faults
+        faults += check_columns(self._layer, columns, self._codes, count)
         good = ~rows_of(faults, count)
         repeated = self._keys.check(columns, numbers, good)
         good &= ~rows_of(repeated, count)

@@ -1,6 +1,6 @@
 """What a source format must offer: the protocol of the plug-ins in ``etl/readers``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,16 @@ class SourceInfo:
 
 
 @dataclass(frozen=True)
+class RowProblem:
+    """What the format itself finds wrong with a row that can still be told from its neighbours."""
+
+    #: The rule's name, such as ``plot_points``.
+    rule: str
+    #: One sentence: what is wrong, and where in the file.
+    message: str
+
+
+@dataclass(frozen=True)
 class SourceBatch:
     """Some rows of a source, in its own CRS and with its own column names."""
 
@@ -66,6 +76,8 @@ class SourceBatch:
     attributes: pa.Table
     #: Binary array of WKB, x = easting or longitude; null where a row has no readable geometry.
     wkb: pa.Array
+    #: Rows (their place in the batch) that go to quarantine for the format's own reasons.
+    problems: Mapping[int, RowProblem] = field(default_factory=dict)
 
 
 class Source(Protocol):
