@@ -1,121 +1,231 @@
-"""The registry of source formats: finds the readers and chooses one for a path."""
+"""The registry of source formats: finds the readers and chooses one for a source."""
 
 import pkgutil
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 
 import etl.readers
-from etl.reader import Reader, Source, SourceOptions
+from etl import archives
+from etl.magic import describe
+from etl.parts import Part, PartedSource
+from etl.reader import AddressReader, Reader, Source, SourceBatch, SourceInfo, SourceOptions
 from layers.errors import LoadRefused
+
+#: Beginnings of addresses.
+_SCHEMES = ("http://", "https://")
+
+
+def is_address(source: Path | str) -> bool:
+    """Say whether a source is an address of a server rather than a file."""
+    return str(source).lower().startswith(_SCHEMES)
 
 
 @cache
-def readers() -> MappingProxyType[str, Reader]:
-    """Return the readers by suffix, found by scanning ``etl/readers`` in sorted order.
+def readers() -> tuple[Reader | AddressReader, ...]:
+    """Return the readers, found by scanning ``etl/readers``, in the order they are asked.
 
     Raises:
-        ValueError: If two readers claim one suffix, or a module has no ``READER``.
+        ValueError: If two readers have one name, or a module has no ``READER``.
     """
-    found: dict[str, Reader] = {}
+    found: dict[str, Reader | AddressReader] = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(etl.readers.__path__)):
-        reader: Reader | None = getattr(import_module(f"etl.readers.{name}"), "READER", None)
+        reader = getattr(import_module(f"etl.readers.{name}"), "READER", None)
         if reader is None:
             raise ValueError(f"etl/readers/{name}.py has no READER")
-        for suffix in sorted(reader.suffixes):
-            if suffix in found:
-                raise ValueError(f"two readers claim '{suffix}': etl/readers/{name}.py is one")
-            found[suffix] = reader
-    return MappingProxyType(found)
+        if _folded(reader.name) in found:
+            raise ValueError(f"two readers have the name '{reader.name}': etl/readers/{name}.py")
+        found[_folded(reader.name)] = reader
+    return tuple(sorted(found.values(), key=lambda reader: (-reader.priority, reader.name)))
+
+
+def file_readers() -> list[Reader]:
+    """Return the readers of files and folders, in the order they are asked."""
+    return [reader for reader in readers() if not _of_addresses(reader)]  # type: ignore[misc]
+
+
+def address_readers() -> list[AddressReader]:
+    """Return the readers of addresses, in the order they are asked."""
+    return [reader for reader in readers() if _of_addresses(reader)]  # type: ignore[misc]
 
 
 @contextmanager
-def open_source(path: Path, options: SourceOptions, max_unpacked: int) -> Iterator[Source]:
-    """Open a file, a folder with one data set, or a zip of either.
+def open_source(source: Path | str, options: SourceOptions, max_unpacked: int) -> Iterator[Source]:
+    """Open a file, a folder with one survey, a zip of either, or an address.
+
+    A folder or zip may hold several files of the same columns, which are read as one.
 
     Args:
-        path: What to open.
+        source: What to open.
         options: What is known about it beyond what it says itself.
         max_unpacked: Bytes above which an archive is refused.
 
     Raises:
         LoadRefused: If there is nothing to read, or a choice must be made.
     """
+    if is_address(source):
+        address = str(source)
+        with _reader_of_address(address, options).open_address(address, options) as opened:
+            yield opened
+        return
+    path = Path(source)
     if not path.exists():
         raise LoadRefused(f"{path}: there is no such file")
-    if path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
-            _unpack(path, Path(folder), max_unpacked)
-            chosen, rest = _choose(Path(folder), path, options)
-            with readers()[chosen.suffix.lower()].open(chosen, rest) as source:
-                yield source
-        return
-    chosen, rest = _choose(path, path, options)
-    with readers()[chosen.suffix.lower()].open(chosen, rest) as source:
-        yield source
+    if path.is_file() and path.suffix.lower() in archives.SUFFIXES and not options.format:
+        with archives.unpacked(path, max_unpacked) as folder, _named(folder, path):
+            with _open(folder, path, options) as opened:
+                yield _Renamed(opened, folder, path)
+    else:
+        with _open(path, path, options) as opened:
+            yield opened
 
 
-def _choose(path: Path, named: Path, options: SourceOptions) -> tuple[Path, SourceOptions]:
-    """Choose the one data set; a layer option that chose it is not passed on."""
-    known = readers()
-    if path.is_file():
-        if path.suffix.lower() not in known:
-            raise LoadRefused(
-                f"{named}: its format is not known; known are {', '.join(sorted(known))} and .zip"
-            )
-        return path, options
-    found = sorted(
-        entry for entry in path.rglob("*") if entry.is_file() and entry.suffix.lower() in known
-    )
+@contextmanager
+def _open(path: Path, named: Path, options: SourceOptions) -> Iterator[Source]:
+    try:
+        found, rest = _choose(path, named, options)
+    except OSError as error:
+        raise LoadRefused(f"{named}: cannot be read: {error.strerror or error}") from error
+    if len(found) == 1:
+        with found[0].reader.open(found[0].path, rest) as source:
+            yield source
+    else:
+        with PartedSource.open(found, named, rest) as source:
+            yield source
+
+
+def _choose(path: Path, named: Path, options: SourceOptions) -> tuple[list[Part], SourceOptions]:
+    """Choose the data sets; a layer option that chose one is not passed on."""
+    chosen = [_reader_named(options.format)] if options.format else file_readers()
+    if not path.is_dir():
+        return [Part(path, path.name, _reader_of_file(path, chosen, options))], options
+    whole = _reader_of_folder(path, chosen, options)
+    if whole is not None:
+        return [Part(path, path.name, whole)], options
+    found = sorted(_data_sets(path, path, chosen, options), key=lambda part: part.name)
     if not found:
-        raise LoadRefused(f"{named}: holds no data set ({', '.join(sorted(known))})")
+        raise LoadRefused(f"{named}: holds no data set ({_known(chosen)})")
     if options.layer is not None:
-        named_so = [entry for entry in found if entry.stem == options.layer]
+        named_so = [part for part in found if part.path.stem == options.layer]
         if len(named_so) == 1:
-            rest = SourceOptions(
-                None, options.encoding, options.crs, options.coordinates, options.batch_rows
-            )
-            return named_so[0], rest
-    if len(found) > 1:
-        names = ", ".join(entry.stem for entry in found)
-        raise LoadRefused(f"{named}: holds several data sets ({names}); say --source-layer")
-    return found[0], options
+            return named_so, replace(options, layer=None)
+    return found, options
 
 
-def _unpack(path: Path, folder: Path, limit: int) -> None:
+def _data_sets(
+    folder: Path, top: Path, chosen: list[Reader], options: SourceOptions
+) -> Iterator[Part]:
+    for entry in folder.iterdir():
+        name = str(entry.relative_to(top))
+        if entry.is_symlink():
+            continue
+        if entry.is_dir():
+            whole = _reader_of_folder(entry, chosen, options)
+            if whole is not None:
+                yield Part(entry, name, whole)
+            else:
+                yield from _data_sets(entry, top, chosen, options)
+        elif entry.is_file():
+            reader = _first(entry, chosen, options)
+            if reader is not None:
+                yield Part(entry, name, reader)
+
+
+def _reader_of_folder(path: Path, chosen: list[Reader], options: SourceOptions) -> Reader | None:
+    for reader in chosen:
+        if reader.takes_folders and reader.recognises(path, options):
+            return reader
+    return None
+
+
+def _reader_of_file(path: Path, chosen: list[Reader], options: SourceOptions) -> Reader:
+    if not path.is_file():
+        raise LoadRefused(f"{path}: is neither a file nor a folder")
+    if options.format:
+        return chosen[0]
+    claimed = [reader for reader in chosen if _has_suffix(path, reader)]
+    what = describe(path)
+    if what == "empty":
+        raise LoadRefused(f"{path}: the file is empty")
+    reader = _first(path, claimed, options)
+    if reader is not None:
+        return reader
+    if claimed:
+        names = " or ".join(sorted({reader.name for reader in claimed}))
+        raise LoadRefused(f"{path}: is not {names}, as its name says: it is {what}")
+    raise LoadRefused(f"{path}: its format is not known: it is {what}; known are {_known(chosen)}")
+
+
+def _first(path: Path, chosen: list[Reader], options: SourceOptions) -> Reader | None:
+    for reader in chosen:
+        if _has_suffix(path, reader) and reader.recognises(path, options):
+            return reader
+    return None
+
+
+def _has_suffix(path: Path, reader: Reader) -> bool:
+    return path.name.lower().endswith(tuple(reader.suffixes))
+
+
+def _reader_named(name: str) -> Reader:
+    for reader in file_readers():
+        if _folded(reader.name) == _folded(name):
+            return reader
+    names = ", ".join(sorted(reader.name for reader in readers()))
+    raise LoadRefused(f"there is no format '{name}'; known are {names}")
+
+
+def _reader_of_address(address: str, options: SourceOptions) -> AddressReader:
+    for reader in address_readers():
+        if options.format and _folded(reader.name) != _folded(options.format):
+            continue
+        if reader.recognises_address(address):
+            return reader
+    names = ", ".join(sorted(reader.name for reader in address_readers())) or "none"
+    raise LoadRefused(f"{address}: no reader knows such an address; those of servers are {names}")
+
+
+def _known(chosen: list[Reader]) -> str:
+    names = (f"{reader.name} ({', '.join(sorted(reader.suffixes))})" for reader in chosen)
+    return ", ".join([*sorted(names), "and a .zip or a folder of them"])
+
+
+def _folded(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _of_addresses(reader: Reader | AddressReader) -> bool:
+    return hasattr(reader, "open_address")
+
+
+@contextmanager
+def _named(folder: Path, archive: Path) -> Iterator[None]:
+    """Let refusals name the archive and its member, not the temporary folder."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            if sum(member.file_size for member in members) > limit:
-                raise LoadRefused(f"{path}: unpacks to more than {limit / 1024**3:.0f} GB")
-            for number, member in enumerate(members):
-                # Parts such as ".." are left out, so that names inside cannot lead elsewhere.
-                inside = Path(_member_name(member))
-                target = folder.joinpath(*(part for part in inside.parts if _is_plain(part)))
-                target = target if target != folder else folder / str(number)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, target.open("wb") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
-    # NotImplementedError: a compression that zipfile does not know; RuntimeError: a password.
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise LoadRefused(f"{path}: cannot be unpacked: {error}") from error
+        yield
+    except LoadRefused as error:
+        if type(error) is not LoadRefused or str(folder) not in str(error):
+            raise
+        text = str(error).replace(f"{folder}/", f"{archive}: ").replace(str(folder), str(archive))
+        raise LoadRefused(text) from error
 
 
-def _is_plain(part: str) -> bool:
-    return part not in ("..", "/", "\\") and ":" not in part
+@dataclass(frozen=True)
+class _Renamed:
+    """A source from an archive, whose refusals name the archive."""
 
+    source: Source
+    folder: Path
+    archive: Path
 
-def _member_name(member: zipfile.ZipInfo) -> str:
-    """Return the name; Chinese Windows writes GBK without the UTF-8 flag, read as CP437."""
-    if member.flag_bits & 0x800:
-        return member.filename
-    try:
-        return member.filename.encode("cp437").decode("gb18030")
-    except UnicodeError:
-        return member.filename
+    @property
+    def info(self) -> SourceInfo:
+        return self.source.info
+
+    def batches(self) -> Iterator[SourceBatch]:
+        """Read all rows once; see :class:`etl.reader.Source`."""
+        with _named(self.folder, self.archive):
+            yield from self.source.batches()

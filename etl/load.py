@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from etl.formats import open_source
+from etl.formats import is_address, open_source
 from etl.mapping import Mapping, plan_columns, read_mapping, unused_columns
 from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
@@ -28,7 +28,8 @@ from layers.store import LoadHeader, LoadSession, Store
 class LoadRequest:
     """What to load, and what is known of it beyond what it and its mapping say."""
 
-    source: Path
+    #: A file or folder, or the address of a server.
+    source: Path | str
     #: May be left to the mapping.
     layer: str | None = None
     mapping: Path | None = None
@@ -36,6 +37,8 @@ class LoadRequest:
     valid_from: datetime | None = None
     crs: str | None = None
     source_layer: str | None = None
+    #: The name of the format, where the source does not show it.
+    format: str | None = None
     encoding: str | None = None
     operator: str = "unknown"
     #: Share of bad rows (0 to 1) up to which the load is accepted.
@@ -100,7 +103,7 @@ def load(
         checksum = source_checksum(request.source)
         report = LoadReport(
             layer=layer.name,
-            source=request.source.name,
+            source=source_name(request.source),
             format=source.info.format,
             source_layer=source.info.layer,
             checksum=checksum,
@@ -136,7 +139,7 @@ def load(
             started,
         )
         header = LoadHeader(
-            source=request.source.name,
+            source=source_name(request.source),
             checksum=checksum,
             crs=crs.label,
             valid_from=report.valid_from,
@@ -230,6 +233,7 @@ def _options(
         encoding=request.encoding,
         crs=crs,
         batch_rows=settings.batch_rows,
+        format=request.format,
     )
     if mapping is None:
         return options
@@ -249,7 +253,7 @@ def _resolve(text: str) -> SourceCrs:
 
 
 def _way(
-    path: Path, info: SourceInfo, said: SourceCrs | None, layer: LayerDefinition
+    path: Path | str, info: SourceInfo, said: SourceCrs | None, layer: LayerDefinition
 ) -> tuple[SourceCrs, ToStorage, list[str]]:
     """Decide the source's CRS: the one said, else the one declared."""
     notes: list[str] = []
@@ -307,16 +311,26 @@ def _max_bad(request: LoadRequest, mapping: Mapping | None, settings: EtlSetting
     return settings.max_bad
 
 
-def source_checksum(path: Path) -> str:
+def source_name(source: Path | str) -> str:
+    """Return what a report calls a source: the name of a file without its folder, or an address."""
+    return str(source) if is_address(source) else Path(source).name
+
+
+def source_checksum(source: Path | str) -> str:
     """Return the SHA-256 of a file, or of all files of a data set, in hexadecimal.
 
     Args:
-        path: A file, or a folder; a Shapefile counts with the files beside it.
+        source: A file, or a folder; a Shapefile counts with the files beside it. Of an address
+            only the address itself counts: what is behind it may change at any time.
 
     Raises:
         LoadRefused: If there is no such file or it cannot be read.
     """
     digest = hashlib.sha256()
+    if is_address(source):
+        digest.update(str(source).encode())
+        return digest.hexdigest()
+    path = Path(source)
     files = [path]
     if path.is_dir():
         files = sorted(entry for entry in path.rglob("*") if entry.is_file())

@@ -36,6 +36,8 @@ class SourceOptions:
     crs: SourceCrs | None = None
     coordinates: CoordinateColumns | None = None
     batch_rows: int = 32_768
+    #: The reader's name, where the person says it; otherwise the source is looked at.
+    format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class SourceInfo:
     position: tuple[str, ...] = ()
     #: Things a person should know, for the report.
     notes: tuple[str, ...] = field(default=())
+    #: The files that make up the survey, where there are several, in the order they are read.
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class RowProblem:
 class SourceBatch:
     """Some rows of a source, in its own CRS and with its own column names."""
 
-    #: 1-based number of the first row in the file.
+    #: 1-based number of the first row in the source; it goes on from file to file of several.
     first_row: int
     #: All attributes; column names may repeat where the file repeats them.
     attributes: pa.Table
@@ -78,6 +82,8 @@ class SourceBatch:
     wkb: pa.Array
     #: Rows (their place in the batch) that go to quarantine for the format's own reasons.
     problems: Mapping[int, RowProblem] = field(default_factory=dict)
+    #: The file of the source that the rows come from, where there are several.
+    part: str | None = None
 
 
 class Source(Protocol):
@@ -96,19 +102,69 @@ class Source(Protocol):
 
 
 class Reader(Protocol):
-    """A plug-in: one file format. Its module offers one as ``READER``."""
+    """A plug-in: one file format. Its module offers one as ``READER``.
+
+    Several readers may claim one suffix: they are asked by falling ``priority``, then by name, and
+    the first that recognises a file reads it. A reader that derives from this class explicitly has
+    the defaults given here.
+    """
 
     @property
     def name(self) -> str:
-        """The format's name as people know it."""
+        """The format's name as people know it; ``--format`` takes it too, in any case."""
 
     @property
     def suffixes(self) -> frozenset[str]:
-        """File name endings it reads, lower case with the dot."""
+        """File name endings it reads, lower case with the dot; ``.city.json`` is one, too."""
+
+    @property
+    def takes_folders(self) -> bool:
+        """Whether a whole folder may be one data set of it; ``recognises`` decides which."""
+        return False
+
+    @property
+    def priority(self) -> int:
+        """Who is asked first: the higher one. Generic formats have 0, special ones more."""
+        return 0
+
+    def recognises(self, path: Path, options: SourceOptions) -> bool:
+        """Say whether a file (or folder) is of this format, from a cheap look at its head.
+
+        A file is asked about only if it has one of the suffixes; a folder whatever its name. Only
+        what tells formats of one suffix apart need be looked at: a damaged file of this format
+        should be recognised, so that ``open`` can say what is wrong with it.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        return True
 
     def open(self, path: Path, options: SourceOptions) -> AbstractContextManager[Source]:
         """Open a file.
 
         Raises:
             LoadRefused: If it cannot be read, or more must be said about it; one clear sentence.
+        """
+
+
+class AddressReader(Protocol):
+    """A plug-in that reads from a server instead of a file; its module offers one as ``READER``."""
+
+    @property
+    def name(self) -> str:
+        """The format's name as people know it; ``--format`` takes it too, in any case."""
+
+    @property
+    def priority(self) -> int:
+        """Who is asked first: the higher one."""
+        return 0
+
+    def recognises_address(self, address: str) -> bool:
+        """Say whether this reader would ask at the address, from how it is written."""
+
+    def open_address(self, address: str, options: SourceOptions) -> AbstractContextManager[Source]:
+        """Open what the server offers.
+
+        Raises:
+            LoadRefused: If it cannot be had; one clear sentence.
         """

@@ -21,6 +21,7 @@ from rich.progress import (
 from cli.city import catalogue_of, database_url, open_store
 from cli.settings import read_settings
 from cli.signals import orderly_end
+from etl.formats import is_address
 from etl.load import LoadRequest, RefusedLoad, load
 from etl.load import Progress as LoadProgress
 from etl.report import LoadReport
@@ -54,8 +55,8 @@ def _share(text: str) -> float:
 
 def load_command(
     file: Annotated[
-        Path,
-        typer.Argument(help="Shapefile, GeoPackage, GeoJSON or CSV; a folder or zip with one."),
+        str,
+        typer.Argument(help="A survey file, a folder or zip of them, or a server's address."),
     ],
     layer: Annotated[
         str | None, typer.Option("--layer", "-l", help="The layer; a mapping may name it.")
@@ -72,6 +73,9 @@ def load_command(
     ] = None,
     source_layer: Annotated[
         str | None, typer.Option(help="The file's layer, where it has several.")
+    ] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="The file's format, where it does not show.")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="The encoding of its text.")] = None,
     operator: Annotated[
@@ -95,12 +99,13 @@ def load_command(
     if report is not None and report.is_dir():
         _fail(f"{report}: the report cannot be written: it is a folder")
     request = LoadRequest(
-        source=file,
+        source=file if is_address(file) else Path(file),
         layer=layer,
         mapping=mapping,
         valid_from=valid_from,
         crs=crs,
         source_layer=source_layer,
+        format=format_name,
         encoding=encoding,
         operator=operator or _user(),
         max_bad=max_bad,

@@ -114,7 +114,7 @@ class CsvSource:
 
 
 @dataclass(frozen=True)
-class CsvReader:
+class CsvReader(Reader):
     """Reads CSV files with a header line."""
 
     name: str = "CSV"

@@ -15,7 +15,7 @@ _HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class GeoJsonReader:
+class GeoJsonReader(Reader):
     """Reads GeoJSON.
 
     A file that declares nothing is WGS 84 by the standard, which the report notes and the

@@ -10,7 +10,7 @@ from etl.reader import Reader, Source, SourceOptions
 
 
 @dataclass(frozen=True)
-class GeoPackageReader:
+class GeoPackageReader(Reader):
     """Reads GeoPackages; of several layers one must be named."""
 
     name: str = "GeoPackage"

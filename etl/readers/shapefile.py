@@ -12,7 +12,7 @@ from layers.errors import LoadRefused
 
 
 @dataclass(frozen=True)
-class ShapefileReader:
+class ShapefileReader(Reader):
     """Reads Shapefiles."""
 
     name: str = "Shapefile"

@@ -1,6 +1,8 @@
 """Source formats: the registry, and each reader on files that departments really hand over."""
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -11,8 +13,15 @@ import shapely
 
 import etl.formats
 from etl.encodings import guess, known_encoding
-from etl.formats import open_source, readers
-from etl.reader import CoordinateColumns, SourceInfo, SourceOptions
+from etl.formats import address_readers, file_readers, open_source, readers
+from etl.reader import (
+    AddressReader,
+    CoordinateColumns,
+    Reader,
+    Source,
+    SourceInfo,
+    SourceOptions,
+)
 from gis.crs import resolve
 from layers.errors import LoadRefused
 from tests.etl.conftest import plots
@@ -20,7 +29,9 @@ from tests.etl.conftest import plots
 LIMIT = 1 << 30
 
 
-def read(path: Path, **options: object) -> tuple[SourceInfo, pa.Table, list[shapely.Geometry]]:
+def read(
+    path: Path | str, **options: object
+) -> tuple[SourceInfo, pa.Table, list[shapely.Geometry]]:
     settings = SourceOptions(**{"batch_rows": 4, **options})  # type: ignore[arg-type]
     with open_source(path, settings, LIMIT) as source:
         batches = list(source.batches())
@@ -36,21 +47,21 @@ def read(path: Path, **options: object) -> tuple[SourceInfo, pa.Table, list[shap
 
 
 def test_the_formats_are_these() -> None:
-    assert {suffix: reader.name for suffix, reader in readers().items()} == {
-        ".csv": "CSV",
-        ".geojson": "GeoJSON",
-        ".gpkg": "GeoPackage",
-        ".json": "GeoJSON",
-        ".shp": "Shapefile",
+    assert {reader.name: sorted(reader.suffixes) for reader in file_readers()} == {
+        "CSV": [".csv"],
+        "GeoJSON": [".geojson", ".json"],
+        "GeoPackage": [".gpkg"],
+        "Shapefile": [".shp"],
     }
+    assert [reader.name for reader in address_readers()] == []
 
 
-def test_two_readers_of_one_suffix_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    double = SimpleNamespace(READER=SimpleNamespace(name="x", suffixes=frozenset({".shp"})))
+def test_two_readers_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    double = SimpleNamespace(READER=SimpleNamespace(name="x", priority=0))
     monkeypatch.setattr(etl.formats, "import_module", lambda name: double)
     readers.cache_clear()
     try:
-        with pytest.raises(ValueError, match=r"two readers claim '\.shp'"):
+        with pytest.raises(ValueError, match="two readers have the name 'x'"):
             readers()
         monkeypatch.setattr(etl.formats, "import_module", lambda name: ModuleType(name))
         with pytest.raises(ValueError, match="has no READER"):
@@ -125,15 +136,109 @@ def test_a_shapefile_comes_zipped_or_in_a_folder(tmp_path: Path) -> None:
         assert (info.layer, table.num_rows, len(shapes)) == ("地类", 6, 6)
 
 
-def test_a_zip_of_several_data_sets_wants_a_choice(tmp_path: Path) -> None:
-    archive = tmp_path / "all.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for name in ("a", "b"):
-            plots(2).to_file(tmp_path / f"{name}.geojson")
-            zipped.write(tmp_path / f"{name}.geojson", f"{name}.geojson")
-    with pytest.raises(LoadRefused, match=r"several data sets \(a, b\); say --source-layer"):
-        read(archive)
+class Special(Reader):
+    """A special kind of JSON, of folders and of addresses."""
+
+    name = "Special JSON"
+    suffixes = frozenset({".json", ".special"})
+    priority = 10
+    takes_folders = True
+
+    def recognises(self, path: Path, options: SourceOptions) -> bool:
+        return path.name == "whole.folder" or (path.is_file() and b"special" in path.read_bytes())
+
+    @contextmanager
+    def open(self, path: Path, options: SourceOptions) -> Iterator[Source]:
+        with open_source(SPECIAL[0], SourceOptions(), LIMIT) as source:
+            yield source
+
+
+class Server(AddressReader):
+    """An address."""
+
+    name = "Server"
+
+    def recognises_address(self, address: str) -> bool:
+        return address.endswith("/collections/plots")
+
+    @contextmanager
+    def open_address(self, address: str, options: SourceOptions) -> Iterator[Source]:
+        with open_source(SPECIAL[0], SourceOptions(), LIMIT) as source:
+            yield source
+
+
+#: What the readers above give, whatever they are asked.
+SPECIAL: list[Path] = []
+
+
+def test_special_formats_are_asked_before_generic_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SPECIAL[:] = [tmp_path / "answer.geojson"]
+    plots(1).to_file(SPECIAL[0])
+    plots(2).to_file(tmp_path / "plain.json", driver="GeoJSON")
+    (tmp_path / "other.json").write_text('{"special": 1}')
+    (tmp_path / "whole.folder").mkdir()
+    found = (Special(), Server(), *readers())
+    monkeypatch.setattr(etl.formats, "readers", lambda: found)
+    assert read(tmp_path / "plain.json")[1].num_rows == 2
+    assert read(tmp_path / "other.json")[1].num_rows == 1
+    assert read(tmp_path / "plain.json", format="special-json")[1].num_rows == 1
+    assert read(tmp_path / "whole.folder")[1].num_rows == 1
+    assert read("https://example.org/collections/plots")[1].num_rows == 1
+    with pytest.raises(LoadRefused, match=r"no reader knows such an address; .* Server"):
+        read("https://example.org/elsewhere")
+    with pytest.raises(LoadRefused, match="there is no format 'dwg'; known are CSV, "):
+        read(tmp_path / "plain.json", format="dwg")
+    (tmp_path / "wrong.special").write_bytes(b"%PDF-1.7")
+    with pytest.raises(LoadRefused, match="is not Special JSON, as its name says: it is a PDF"):
+        read(tmp_path / "wrong.special")
+    (tmp_path / "drawing.dwg").write_bytes(b"AC1032")
+    with pytest.raises(LoadRefused, match=r"it is an AutoCAD drawing \(DWG\); known are CSV"):
+        read(tmp_path / "drawing.dwg")
+
+
+def zipped(path: Path, **members: geopandas.GeoDataFrame) -> Path:
+    """Write a zip with a GeoJSON a member."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, rows in members.items():
+            rows.to_file(path.parent / f"{name}.geojson")
+            archive.write(path.parent / f"{name}.geojson", f"{name}.geojson")
+    return path
+
+
+def test_several_files_of_one_structure_are_one_survey(tmp_path: Path) -> None:
+    other = plots(3, owner=["c", "d", "e"])[["owner", "BSM", "geometry"]]
+    archive = zipped(tmp_path / "all.zip", a=plots(2, owner=["a", "b"]), b=other)
+    with open_source(archive, SourceOptions(batch_rows=2), LIMIT) as source:
+        assert (source.info.features, source.info.layer) == (5, "all")
+        assert source.info.parts == ("a.geojson", "b.geojson")
+        batches = list(source.batches())
+    assert [(batch.part, batch.first_row) for batch in batches] == [
+        ("a.geojson", 1), ("b.geojson", 3), ("b.geojson", 5),
+    ]  # fmt: skip
+    assert [batch.attributes["owner"].to_pylist() for batch in batches] == [
+        ["a", "b"], ["c", "d"], ["e"],
+    ]  # fmt: skip
     assert read(archive, layer="b")[0].layer == "b"
+
+
+def test_several_files_of_different_structure_want_a_choice(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "all.zip", a=plots(2), b=plots(2, owner=["a", "b"]))
+    with pytest.raises(LoadRefused, match=r"\(a, b\) whose columns differ: say --source-layer"):
+        read(archive)
+    archive = zipped(tmp_path / "crs.zip", a=plots(2), b=plots(2).to_crs(4547))
+    with pytest.raises(LoadRefused, match="whose reference systems differ"):
+        read(archive)
+
+
+def test_refusals_name_the_archive_and_not_its_folder(tmp_path: Path) -> None:
+    archive = tmp_path / "survey.zip"
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr("in/broken.gpkg", b"SQLite format 3\0" + b"x" * 100)
+    with pytest.raises(LoadRefused) as refusal:
+        read(archive)
+    assert str(refusal.value).startswith(f"{archive}: in/broken.gpkg: cannot be read")
 
 
 def test_a_zip_cannot_write_outside_its_folder_or_fill_the_disk(tmp_path: Path) -> None:
