@@ -95,7 +95,7 @@ def _fill_template(template: str, batch: SourceBatch) -> pa.Array:
         if literal:
             pieces.append(pa.repeat(pa.scalar(literal), rows))
         if name == ROW_NUMBER:
-            pieces.append(pa.array(np.arange(rows) + batch.first_row).cast(pa.string()))
+            pieces.append(pa.array(batch.row_numbers).cast(pa.string()))
         elif name is not None:
             pieces.append(to_text(column_of(batch, name)))
     return pc.binary_join_element_wise(*pieces, "")

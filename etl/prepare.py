@@ -1,12 +1,10 @@
 """From a batch of the source to good rows in the layer's form and bad rows with their reasons."""
 
-import math
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from etl.checks import check_columns
@@ -17,6 +15,7 @@ from etl.faults import Fault, Mask, rows_of, told_by_format
 from etl.mapping import ColumnPlan
 from etl.mapping import Heights as HeightRule
 from etl.reader import SourceBatch
+from etl.refused import bad_rows
 from etl.shapes import Heights, ShapeMaker, Shapes
 from gis.geometry import ellipsoidal_area, geodesic_length
 from layers.code_list import CodeList
@@ -38,6 +37,9 @@ class PreparedBatch:
     repaired: list[tuple[int, str]]
     without_height: int
     flattened: int
+    #: The file of the source that the rows come from, where there are several.
+    part: str | None = None
+    last_row: int = 0
 
 
 class Preparer:
@@ -66,7 +68,7 @@ class Preparer:
                 encoding).
         """
         count = batch.attributes.num_rows
-        numbers = np.arange(batch.first_row, batch.first_row + count, dtype=np.int64)
+        numbers = batch.row_numbers
         shapes = self._shape_maker.make(batch.wkb, self._read_heights(batch))
         columns = build_columns(self._plans, batch, lambda what: _measure(what, shapes))
         faults = told_by_format(batch.problems, count) + shapes.faults
@@ -77,7 +79,7 @@ class Preparer:
         faults += repeated
         return PreparedBatch(
             good=self._good_rows(numbers, columns, shapes, good),
-            bad=_bad_rows(numbers, columns, shapes, faults, good),
+            bad=self._bad_rows(batch, columns, faults, good),
             broken=_broken(numbers, faults),
             rows=count,
             repaired=[
@@ -86,6 +88,8 @@ class Preparer:
             ],
             without_height=shapes.without_height,
             flattened=shapes.flattened,
+            part=batch.part,
+            last_row=int(numbers[-1]) if count else 0,
         )
 
     def _good_rows(
@@ -100,6 +104,15 @@ class Preparer:
         arrays.append(shapes.wkb(good, z=self._layer.geometry.z))
         names = ["source_row", *(column.field.name for column in columns), "geometry"]
         return pa.table(arrays, names=names)
+
+    def _bad_rows(
+        self, batch: SourceBatch, columns: list[Column], faults: list[Fault], good: Mask
+    ) -> list[BadRow]:
+        bad = np.flatnonzero(~good)
+        if not len(bad):
+            return []
+        geometries = self._shape_maker.delivered(batch.wkb, bad)
+        return bad_rows(batch, batch.row_numbers, columns, faults, good, geometries)
 
     def _read_heights(self, batch: SourceBatch) -> Heights | None:
         rule = self._heights
@@ -132,53 +145,3 @@ def _broken(numbers: NDArray[np.int64], faults: list[Fault]) -> dict[str, list[t
         for fault in faults
         if fault.rows.any()
     }
-
-
-def _bad_rows(
-    numbers: NDArray[np.int64],
-    columns: list[Column],
-    shapes: Shapes,
-    faults: list[Fault],
-    good: Mask,
-) -> list[BadRow]:
-    """Write down every bad row once: the first rule it breaks, and all that is wrong with it."""
-    by_row: dict[int, list[Fault]] = {}
-    for fault in faults:
-        for row in np.flatnonzero(fault.rows).tolist():
-            by_row.setdefault(row, []).append(fault)
-    return [
-        BadRow(
-            source_row=int(numbers[row]),
-            values=_values(columns, row, {fault.rule for fault in by_row[row]}),
-            rule=by_row[row][0].rule,
-            message="; ".join(fault.describe(row) for fault in by_row[row]),
-            geometry_wkb=_wkb(shapes, row),
-        )
-        for row in np.flatnonzero(~good).tolist()
-    ]
-
-
-def _values(columns: list[Column], row: int, rules: set[str]) -> dict[str, object]:
-    """Return the row's fields; a value that breaks a rule of its own keeps its source's form.
-
-    Such a value stands under ``FIELD (as delivered)``, so that nobody takes it for a good one.
-    """
-    values: dict[str, object] = {}
-    for column in columns:
-        name = column.field.name
-        if any(rule.startswith(f"{name}: ") for rule in rules):
-            values[f"{name} (as delivered)"] = _plain(column.source[row].as_py())
-        else:
-            values[name] = _plain(column.values[row].as_py())
-    return values
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _wkb(shapes: Shapes, row: int) -> bytes | None:
-    shape = shapes.geometries[row]
-    return None if shape is None else bytes(shapely.to_wkb(shape))

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from gis.crs import SourceCrs
 
@@ -84,6 +86,16 @@ class SourceBatch:
     problems: Mapping[int, RowProblem] = field(default_factory=dict)
     #: The file of the source that the rows come from, where there are several.
     part: str | None = None
+    #: Numbers of the rows in the source (int64), where they do not simply count on.
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The 1-based numbers of the rows in the source."""
+        if self.numbers is not None:
+            return self.numbers
+        end = self.first_row + self.attributes.num_rows
+        return np.arange(self.first_row, end, dtype=np.int64)
 
 
 class Source(Protocol):

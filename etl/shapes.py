@@ -85,6 +85,34 @@ class ShapeMaker:
         with np.errstate(invalid="ignore"):
             return self._make(wkb, heights)
 
+    def delivered(self, wkb: pa.Array, rows: NDArray[np.int64]) -> list[bytes | None]:
+        """Return chosen rows' geometries as they came, only brought to EPSG:4490, as WKB.
+
+        ``None`` stands where there is none, or its coordinates are no place on Earth.
+        """
+        chosen = wkb.take(pa.array(rows)).to_numpy(zero_copy_only=False)
+        with np.errstate(invalid="ignore"):
+            shapes = shapely.from_wkb(chosen, on_invalid="ignore")
+            shapes[shapely.is_empty(shapes)] = None
+            flat = shapely.has_m(shapes)
+            shapes[flat] = shapely.force_2d(shapes[flat])
+            for z in (False, True):
+                alike = ~shapely.is_missing(shapes) & (shapely.has_z(shapes) == z)
+                shapes[alike] = self._on_earth(shapes[alike], z=z)
+        return [None if shape is None else bytes(shapely.to_wkb(shape)) for shape in shapes]
+
+    def _on_earth(self, shapes: Geometries, *, z: bool) -> Geometries:
+        """Transform geometries that all have heights or all have none; ``None`` where it fails."""
+        points, owners = shapely.get_coordinates(shapes, include_z=z, return_index=True)
+        if not len(points):
+            return shapes
+        lon, lat = self._to_storage(points[:, 0], points[:, 1])
+        there = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
+        points[:, 0], points[:, 1] = np.where(there, lon, 0.0), np.where(there, lat, 0.0)
+        moved = shapely.set_coordinates(shapes, points)
+        moved[owners[~there]] = None
+        return np.asarray(moved)
+
     def _make(self, wkb: pa.Array, heights: Heights | None) -> Shapes:
         shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
         if self._inner_points:
