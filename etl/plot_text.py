@@ -152,9 +152,9 @@ def is_plot_text(head: str) -> bool:
     return _PLOTS in plain or plain.lstrip("\ufeff \t\r\n").startswith(_DESCRIPTION)
 
 
-def first_point(stream: TextIO) -> tuple[float, float] | None:
-    """Return the first readable point after the header, in the file's order of coordinates."""
-    for _, line in _lines(stream, 0):
+def first_point(stream: TextIO, read: int) -> tuple[float, float] | None:
+    """Return the first readable point after the header and ``read`` lines, in the file's order."""
+    for _, line in _lines(stream, read):
         parts = _split(line)
         if not _is_plot_line(parts) and len(parts) >= 4:
             point = _point(parts)

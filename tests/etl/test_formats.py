@@ -51,6 +51,7 @@ def test_the_formats_are_these() -> None:
         "CSV": [".csv"],
         "GeoJSON": [".geojson", ".json"],
         "GeoPackage": [".gpkg"],
+        "Plot exchange text": [".txt"],
         "Shapefile": [".shp"],
     }
     assert [reader.name for reader in address_readers()] == []
