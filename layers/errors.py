@@ -63,3 +63,19 @@ class LoadRefused(OneMapError):
 
 class LayerBusy(LoadRefused):
     """Another load is writing this layer."""
+
+
+class LoadNotFound(OneMapError):
+    """There is no load of that number."""
+
+
+class LoadCancelled(OneMapError):
+    """A load was cancelled while it ran; nothing was changed."""
+
+
+class LoadStateConflict(OneMapError):
+    """The load's state does not allow it: one that is done cannot be cancelled or retried."""
+
+
+class IdempotencyConflict(OneMapError):
+    """The same idempotency key came with another request."""

@@ -22,6 +22,7 @@ from sqlalchemy.schema import (
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, SchemaConflict
+from layers.job_schema import renew_queue
 from layers.system_tables import SYSTEM_SCHEMA, layer_table
 from layers.tables import CITY_SCHEMA, city_table, feature_id_sequence, table_indexes
 
@@ -68,6 +69,7 @@ def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
     if before != expected_revision():
         command.upgrade(_alembic_config(connection), "head")
         done.append(f"schema {SYSTEM_SCHEMA}: {before or 'nothing'} → {expected_revision()}")
+    done.extend(renew_queue(connection))
     for layer in catalogue.layers.values():
         done.extend(_reconcile(connection, layer))
     rows = [{"name": name} for name in catalogue.layer_names]

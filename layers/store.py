@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Engine, func, insert, literal, select, update
+from sqlalchemy import Connection, DateTime, Engine, case, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError
 
 from layers.catalogue import Catalogue
 from layers.database import translated_errors, writing_engine
 from layers.definition import LayerDefinition
-from layers.errors import LayerBusy, LoadRefused, OneMapError, SchemaConflict
+from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, SchemaConflict
+from layers.load_locks import WRITING, is_alive, lock_key
+from layers.load_records import INTERRUPTED
 from layers.load_session import BadRow, LoadHeader, LoadOutcome, LoadSession
 from layers.schema import migrate, shortcomings
 from layers.system_tables import layer_table, load_table
@@ -20,9 +22,16 @@ __all__ = ["BadRow", "LoadHeader", "LoadOutcome", "LoadSession", "Store"]
 
 #: Class of the advisory locks that let one load a layer write ("onem").
 _LAYER_LOCK_CLASS = 0x6F6E656D
-#: Memory of a load's sorts and index builds: a survey is sorted along the Hilbert curve, and with
-#: the server's defaults a million parcels would be sorted in pieces on disk.
-_LOAD_MEMORY = {"work_mem": "256MB", "maintenance_work_mem": "512MB"}
+#: Settings of a load's transaction. Memory of sorts and index builds: a survey is sorted along
+#: the Hilbert curve, and with the server's defaults a million parcels would be sorted in pieces on
+#: disk. And the database ends a statement soon after the process that waits for it has died.
+_LOAD_SETTINGS = {
+    "work_mem": "256MB",
+    "maintenance_work_mem": "512MB",
+    "client_connection_check_interval": "2s",
+}
+#: What a load may be when it is opened.
+_OPEN = ("queued", "running")
 #: How far a survey's date may lie ahead of the database's clock: time zones, not plans.
 _AHEAD = timedelta(days=1)
 
@@ -100,7 +109,7 @@ class Store:
             try:
                 with self._engine.begin() as connection:
                     self._take_lock(connection, layer, load_id)
-                    for setting, amount in _LOAD_MEMORY.items():
+                    for setting, amount in _LOAD_SETTINGS.items():
                         connection.execute(select(func.set_config(setting, amount, True)))
                     recorded_at = _record_time(connection, layer)
                     yield LoadSession(connection, layer, header, load_id, recorded_at)
@@ -130,21 +139,31 @@ class Store:
             "valid_from": header.valid_from,
             "full_survey": header.full,
             "status": "running",
-            "started_at": func.clock_timestamp(),
             "finished_at": None,
             "failure": None,
-            "attempts": load_table.c.attempts + 1,
         }
         with self._engine.begin() as connection:
             missing = shortcomings(connection, self._catalogue)
             if missing:
                 raise SchemaConflict("; ".join(missing))
             if load_id is None:
-                fresh = insert(load_table).values(facts | {"attempts": 1})
+                fresh = insert(load_table).values(
+                    facts | {"attempts": 1, "started_at": func.clock_timestamp()}
+                )
                 made = connection.execute(fresh.returning(load_table.c.load_id))
                 return int(made.scalar_one())
-            mine = update(load_table).where(load_table.c.load_id == load_id).values(facts)
-            connection.execute(mine)
+            # Whoever attends to the load has counted the attempt already.
+            waiting = load_table.c.status == "queued"
+            mine = load_table.c.load_id == load_id
+            begun = {
+                "attempts": case((waiting, load_table.c.attempts + 1), else_=load_table.c.attempts),
+                "started_at": case(
+                    (waiting, func.clock_timestamp()), else_=load_table.c.started_at
+                ),
+            }
+            open_one = update(load_table).where(mine, load_table.c.status.in_(_OPEN))
+            if not connection.execute(open_one.values(facts | begun)).rowcount:
+                raise LoadCancelled(f"load {load_id} is not to be run any more")
             return load_id
 
     def _take_lock(self, connection: Connection, layer: LayerDefinition, load_id: int) -> None:
@@ -153,15 +172,17 @@ class Store:
         ).scalar_one()
         if not locked:
             raise LayerBusy(f"another load is writing the layer '{layer.name}': try again later")
-        # Whoever else is still "running" on this layer cannot be: the lock was free.
+        connection.execute(select(func.pg_advisory_xact_lock_shared(WRITING, lock_key(load_id))))
+        # A load of this layer that says it runs, and whose process does not live, does not.
         connection.execute(
             update(load_table)
             .where(
                 load_table.c.layer == layer.name,
                 load_table.c.status == "running",
                 load_table.c.load_id != load_id,
+                ~is_alive(load_table.c.load_id),
             )
-            .values(status="failed", failure="the load was interrupted")
+            .values(status="failed", failure=INTERRUPTED, finished_at=func.clock_timestamp())
         )
 
     def _record_failure(self, load_id: int, error: BaseException) -> None:

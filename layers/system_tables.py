@@ -81,6 +81,14 @@ load_table = Table(
     Column("closed", BigInteger),
     Column("quarantined", BigInteger),
     Column("failure", Text),
+    #: The job that carries the load through the queue; null before its layer's turn and once the
+    #: load has ended.
+    Column("job_id", BigInteger),
+    #: Where it runs or ran last: ``host:process``.
+    Column("worker", Text),
+    #: What a client that may ask twice calls its request, and a digest of what it asked for.
+    Column("idempotency_key", Text, unique=True),
+    Column("request_digest", Text),
     #: The load that this one takes back, and the load that took this one back.
     Column("reverts", BigInteger, ForeignKey("onemap.load.load_id")),
     Column("reverted_by", BigInteger),
@@ -103,6 +111,7 @@ load_progress_table = Table(
     Column("stage", Text, nullable=False),
     Column("rows", BigInteger, nullable=False, server_default="0"),
     Column("total", BigInteger),
+    Column("stage_started_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     #: Somebody wants the load to stop; it looks now and then.
     Column("cancel_requested", Boolean, nullable=False, server_default="false"),
