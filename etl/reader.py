@@ -40,6 +40,8 @@ class SourceOptions:
     batch_rows: int = 32_768
     #: The reader's name, where the person says it; otherwise the source is looked at.
     format: str | None = None
+    #: The layer of the city map that the rows are for.
+    target: str | None = None
 
 
 @dataclass(frozen=True)
