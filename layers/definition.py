@@ -6,18 +6,21 @@ feature schema, style, access and documentation all come from it.
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+from layers.check_definition import Bilingual, CheckDefinition, Identifier, Severity
+from layers.check_definition import Strict as _Strict
+
+__all__ = [
+    "Bilingual",
+    "CheckDefinition",
+    "Identifier",
+    "LayerDefinition",
+    "Severity",
+    "_Strict",
+]
 
 #: Column names that the store itself uses; a field cannot have one of them.
 RESERVED_NAMES = frozenset(
@@ -36,19 +39,6 @@ RESERVED_NAMES = frozenset(
         "geometry",
     }
 )
-
-
-class _Strict(BaseModel):
-    """A model that refuses unknown keys and is never changed after it was checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Bilingual(_Strict):
-    """A text that people see, in Chinese and English."""
-
-    zh: str = Field(min_length=1)
-    en: str = Field(min_length=1)
 
 
 class Theme(StrEnum):
@@ -240,6 +230,8 @@ class LayerDefinition(_Strict):
     label: Label | None = None
     tiles: TileDefinition = TileDefinition()
     style: tuple[StyleLayer, ...] = ()
+    #: What surveys of the layer are checked for, beside the fields' own rules.
+    checks: tuple[CheckDefinition, ...] = ()
     access: Policy = Policy()
 
     @model_validator(mode="after")
@@ -266,6 +258,9 @@ class LayerDefinition(_Strict):
         style_ids = [entry.id for entry in self.style]
         if len(set(style_ids)) != len(style_ids):
             raise ValueError("two style layers have the same id")
+        check_names = [check.name for check in self.checks]
+        if len(set(check_names)) != len(check_names):
+            raise ValueError("two checks have the same name")
         return self
 
     def _aliases_are_unique(self) -> None:

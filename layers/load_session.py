@@ -11,6 +11,7 @@ import pyarrow as pa
 import shapely
 from sqlalchemy import (
     Connection,
+    Index,
     Row,
     Select,
     bindparam,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.schema import CreateIndex
 
 from gis import mercator
 from layers.copy_binary import ARROW_TYPES, HEADER, TRAILER, pack_rows
@@ -119,6 +121,7 @@ class LoadSession:
         self._survey = Survey(layer, load_id, header.valid_from, recorded_at)
         self._stage = stage_table(layer)
         self._staged = 0
+        self._stage_is_indexed = False
         self._quarantined = 0
         self._bounds: list[tuple[float, float, float, float]] = []
         for table in (self._stage, bad_key_table(layer), difference_table()):
@@ -196,6 +199,15 @@ class LoadSession:
     def renew_stage_statistics(self) -> None:
         """Renew the planner's statistics of the staged rows."""
         self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))
+
+    def index_stage(self) -> None:
+        """Give the stage an index of boxes and fresh statistics, for joins by place; done once."""
+        if self._stage_is_indexed:
+            return
+        place = Index(f"{self._stage.name}_geom", self._stage.c.geom, postgresql_using="gist")
+        self._connection.execute(CreateIndex(place))
+        self.renew_stage_statistics()
+        self._stage_is_indexed = True
 
     def staged_rows(self, source_rows: Sequence[int]) -> dict[int, BadRow]:
         """Return staged rows by their number in the file, as a refusal would keep them.

@@ -1,0 +1,1 @@
+"""Kinds of checks, one a file; see ``etl/check_kind.py``."""

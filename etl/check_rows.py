@@ -1,0 +1,113 @@
+"""The rows of a batch as checks see them: values by field, geometries, measures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+from numpy.typing import NDArray
+
+from etl.convert import ARROW_TYPES, to_text
+from etl.faults import Mask
+from gis.geometry import Geometries, ellipsoidal_area, geodesic_length
+from gis.paths import Paths, paths_of
+from layers.code_list import CodeList
+from layers.definition import FieldType, LayerDefinition
+
+Numbers = NDArray[np.float64]
+_NUMERIC = (FieldType.INTEGER, FieldType.NUMBER, FieldType.BOOLEAN)
+_TEMPORAL = (FieldType.DATE, FieldType.DATETIME)
+
+
+@dataclass(frozen=True)
+class CheckRows:
+    """A batch in the layer's form; every array has one entry a row."""
+
+    layer: LayerDefinition
+    #: Row numbers in the file.
+    numbers: NDArray[np.int64]
+    #: Field name to values in the field's Arrow type; fields that no column fills are absent.
+    columns: Mapping[str, pa.Array]
+    #: EPSG:4490, ``None`` where a row has no usable geometry.
+    geometries: Geometries
+    codes: Mapping[str, CodeList]
+    #: From when on the survey says how things are.
+    valid_from: datetime
+    #: Things computed once for several checks.
+    shared: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self.numbers)
+
+    def values(self, name: str) -> pa.Array:
+        """Return the values of a field; all null where nothing fills it."""
+        known = self.columns.get(name)
+        if known is not None:
+            return known
+        return pa.nulls(self.count, ARROW_TYPES[self.layer.field(name).type])
+
+    def filled(self, name: str) -> Mask:
+        """Tell which rows have a value, empty text counting as none."""
+        values = self.values(name)
+        present = pc.is_valid(values)
+        if pa.types.is_string(values.type):
+            present = pc.and_(present, pc.not_equal(pc.fill_null(values, ""), ""))
+        return as_mask(present)
+
+    def texts(self, name: str) -> NDArray[np.object_]:
+        """Return the values as text, ``None`` where null."""
+        return np.asarray(to_text(self.values(name)).to_numpy(zero_copy_only=False))
+
+    def quantity(self, name: str) -> Numbers:
+        """Return numbers, or days since 1970 of dates and times; NaN where null."""
+        values, kind = self.values(name), self.layer.field(name).type
+        if kind in _TEMPORAL:
+            moments = values.cast(pa.timestamp("us", getattr(values.type, "tz", None)))
+            values = pc.divide(moments.cast(pa.int64()).cast(pa.float64()), 86_400e6)
+        elif kind not in _NUMERIC:
+            raise ValueError(f"the field '{name}' is {kind}, not a number or a date")
+        return np.asarray(
+            values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=float
+        )
+
+    def shown(self, name: str, row: int) -> str:
+        """Return one value for a message."""
+        value = self.values(name)[row].as_py()
+        return "nothing" if value is None else f"{value:g}" if type(value) is float else str(value)
+
+    @cached_property
+    def present(self) -> Mask:
+        """Tell which rows have a geometry."""
+        return np.asarray(~shapely.is_missing(self.geometries), dtype=bool)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """The lines and rings of the geometries."""
+        return paths_of(self.geometries)
+
+    @cached_property
+    def area(self) -> Numbers:
+        """Areas on the CGCS2000 ellipsoid, m²; NaN without a geometry."""
+        return self._measure(ellipsoidal_area)
+
+    @cached_property
+    def length(self) -> Numbers:
+        """Geodesic lengths (perimeters of areas), m; NaN without a geometry."""
+        return self._measure(geodesic_length)
+
+    def _measure(self, function: Callable[[Geometries], Numbers]) -> Numbers:
+        result = np.full(self.count, np.nan)
+        result[self.present] = function(self.geometries[self.present])
+        return result
+
+
+def as_mask(values: pa.Array) -> Mask:
+    """Return a boolean Arrow array as a mask; null is false."""
+    filled = pc.fill_null(values, False)
+    return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=bool)

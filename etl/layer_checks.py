@@ -1,0 +1,114 @@
+"""All checks of one layer, made ready for one load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from etl.check_condition import Condition
+from etl.check_kind import RowCheck, SurveyCheck, make_check
+from etl.check_rows import CheckRows
+from etl.check_survey import Finding, SurveyView
+from etl.faults import Fault, Mask
+from layers.catalogue import Catalogue
+from layers.definition import CheckDefinition, LayerDefinition, Severity
+from layers.errors import LoadRefused
+
+#: What a mapping may say of a check: another severity, or that it is not done.
+OFF = "off"
+
+
+@dataclass(frozen=True)
+class _Ready[Kind]:
+    definition: CheckDefinition
+    severity: Severity
+    check: Kind
+    when: Condition | None
+
+
+@dataclass(frozen=True)
+class SurveyFault:
+    """A check of the whole survey and what it found."""
+
+    check: CheckDefinition
+    severity: Severity
+    findings: list[Finding]
+
+
+class LayerChecks:
+    """The checks of a layer, with what a mapping says of them."""
+
+    def __init__(
+        self, layer: LayerDefinition, catalogue: Catalogue, overrides: Mapping[str, str]
+    ) -> None:
+        """Make the checks.
+
+        Args:
+            layer: The layer.
+            catalogue: The layers and code lists.
+            overrides: Name of a check to ``error``, ``warning`` or ``off``.
+
+        Raises:
+            DefinitionError: If a check's parameters are wrong.
+            LoadRefused: If an override names no check.
+        """
+        names = {check.name for check in layer.checks}
+        for name in overrides:
+            if name not in names:
+                raise LoadRefused(f"the layer {layer.name} has no check '{name}'")
+        self._rows: list[_Ready[RowCheck]] = []
+        self._surveys: list[_Ready[SurveyCheck]] = []
+        for definition in layer.checks:
+            said = overrides.get(definition.name)
+            if said == OFF or (said is None and not definition.enabled):
+                continue
+            severity = Severity(said) if said is not None else definition.severity
+            check = make_check(definition, layer, catalogue)
+            when = Condition(definition.when, layer) if definition.when else None
+            if hasattr(check, "breaches"):
+                self._rows.append(_Ready(definition, severity, check, when))
+            else:
+                self._surveys.append(_Ready(definition, severity, check, when))
+
+    def check_rows(self, rows: CheckRows) -> tuple[list[Fault], list[Fault]]:
+        """Check a batch.
+
+        Returns:
+            The errors and the warnings.
+        """
+        errors: list[Fault] = []
+        warnings: list[Fault] = []
+        for ready in self._rows:
+            breach = ready.check.breaches(rows)
+            broken = breach.rows
+            if broken.any() and ready.when is not None:
+                broken = broken & ready.when.holds(rows)
+            if broken.any():
+                into = errors if ready.severity is Severity.ERROR else warnings
+                into.append(Fault(ready.definition.name, broken, breach.describe))
+        return errors, warnings
+
+    def begin(self, view: SurveyView) -> None:
+        """Make the checks of the whole survey ready, before the first row."""
+        for ready in self._surveys:
+            ready.check.begin(view)
+
+    def watch(self, rows: CheckRows, good: Mask) -> None:
+        """Let the checks of the whole survey see a batch pass.
+
+        Args:
+            rows: The batch.
+            good: The rows that will be staged.
+        """
+        for ready in self._surveys:
+            seen = good if ready.when is None else good & ready.when.holds(rows)
+            ready.check.watch(rows, np.asarray(seen, dtype=bool))
+
+    def survey(self, view: SurveyView) -> list[SurveyFault]:
+        """Check the staged survey as a whole."""
+        found = []
+        for ready in self._surveys:
+            findings = list(ready.check.findings(view))
+            if findings:
+                found.append(SurveyFault(ready.definition, ready.severity, findings))
+        return found

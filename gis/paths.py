@@ -1,0 +1,71 @@
+"""All lines and rings of an array of geometries as one run of vertices, for work in numpy."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from gis.geometry import Geometries
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+#: Metres of a degree of latitude; along a parallel, times the cosine of the latitude. Good to 0.6 %
+#: everywhere, which serves tolerances, not measures.
+METRES_A_DEGREE = 111_320.0
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of ``n`` geometries: each ring of an area, each line."""
+
+    lon: Array
+    lat: Array
+    #: Which path each vertex is of, ascending.
+    path: Index
+    #: Which geometry each path is of.
+    owner: Index
+    #: Which paths are rings.
+    ring: NDArray[np.bool_]
+    #: Which rings bound a hole; ``False`` for lines.
+    hole: NDArray[np.bool_]
+
+    @cached_property
+    def side(self) -> Index:
+        """The vertices from which a side leads to the next vertex of the same path."""
+        return np.flatnonzero(self.path[1:] == self.path[:-1])
+
+    @cached_property
+    def steps(self) -> tuple[Array, Array]:
+        """Each side as metres to the east and to the north."""
+        at = self.side
+        parallel = np.cos(np.radians(self.lat[at])) * METRES_A_DEGREE
+        east = (self.lon[at + 1] - self.lon[at]) * parallel
+        return east, (self.lat[at + 1] - self.lat[at]) * METRES_A_DEGREE
+
+
+def paths_of(geometries: Geometries) -> Paths:
+    """Return the paths of lines and areas, in order; points and missing geometries have none."""
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    areal = shapely.get_dimensions(parts) == 2
+    if areal.all():
+        rings, of_part = shapely.get_rings(parts, return_index=True)
+        first = np.append(True, of_part[1:] != of_part[:-1]) if len(rings) else areal[:0]
+        return _paths(rings, owner[of_part], np.ones(len(rings), dtype=bool), ~first)
+    lineal = shapely.get_dimensions(parts) == 1
+    rings, of_part = shapely.get_rings(parts[areal], return_index=True)
+    first = np.append(True, of_part[1:] != of_part[:-1]) if len(rings) else np.zeros(0, dtype=bool)
+    lines = np.concatenate([rings, parts[lineal]])
+    owners = np.concatenate([owner[areal][of_part], owner[lineal]])
+    ring = np.arange(len(lines)) < len(rings)
+    return _paths(lines, owners, ring, np.append(~first, np.zeros(int(lineal.sum()), dtype=bool)))
+
+
+def _paths(
+    lines: Geometries, owner: Index, ring: NDArray[np.bool_], hole: NDArray[np.bool_]
+) -> Paths:
+    coordinates, path = shapely.get_coordinates(lines, return_index=True)
+    lon, lat = np.ascontiguousarray(coordinates.T)
+    return Paths(lon, lat, path.astype(np.int64), owner.astype(np.int64), ring, hole)
