@@ -1,4 +1,4 @@
-"""What a kind of check is, and the registry that finds them in ``etl/check_kinds``.
+"""What a kind of check is; ``etl/check_registry.py`` finds them in ``etl/check_kinds``.
 
 A kind's file has ``KIND``, a :class:`CheckKind`. Its ``make`` gets the parameters that a layer's
 definition gives under ``with``, already checked against the kind's own model, and returns a check:
@@ -8,23 +8,16 @@ definition gives under ``with``, already checked against the kind's own model, a
   staged, with the stage and the layer at hand.
 """
 
-import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-import etl.check_kinds
 from etl.check_rows import CheckRows
 from etl.check_survey import Finding, SurveyView
 from etl.faults import Mask
-from layers.catalogue import Catalogue
-from layers.definition import Bilingual, CheckDefinition, LayerDefinition
-from layers.errors import DefinitionError
+from layers.definition import Bilingual, LayerDefinition
 
 
 class Parameters(BaseModel):
@@ -51,6 +44,7 @@ class Breach:
     describe: Callable[[int], str]
 
 
+@runtime_checkable
 class RowCheck(Protocol):
     """A check of rows, each on its own."""
 
@@ -97,67 +91,3 @@ class CheckKind:
     parameters: type[Parameters]
     #: Makes the check from its parameters and the layer.
     make: Callable[[Any, LayerDefinition], RowCheck | SurveyCheck]
-
-
-@cache
-def check_kinds() -> MappingProxyType[str, CheckKind]:
-    """Return the kinds by name, found by scanning ``etl/check_kinds`` in sorted order.
-
-    Raises:
-        ValueError: If a module has no ``KIND``.
-    """
-    found: dict[str, CheckKind] = {}
-    for name in sorted(module.name for module in pkgutil.iter_modules(etl.check_kinds.__path__)):
-        kind: CheckKind | None = getattr(import_module(f"etl.check_kinds.{name}"), "KIND", None)
-        if kind is None:
-            raise ValueError(f"etl/check_kinds/{name}.py has no KIND")
-        found[name] = kind
-    return MappingProxyType(found)
-
-
-def make_check(
-    definition: CheckDefinition, layer: LayerDefinition, catalogue: Catalogue | None = None
-) -> RowCheck | SurveyCheck:
-    """Return the check that a layer's definition describes.
-
-    Args:
-        definition: The entry of ``checks:``.
-        layer: The layer.
-        catalogue: The other layers; without it what is said of them is not looked at.
-
-    Raises:
-        DefinitionError: If the kind or a parameter is wrong; the message names layer and check.
-    """
-    where = f"layer {layer.name}: check {definition.name}"
-    kind = check_kinds().get(definition.rule)
-    if kind is None:
-        raise DefinitionError(
-            f"{where}: there is no kind '{definition.rule}'; there are {', '.join(check_kinds())}"
-        )
-    try:
-        parameters = kind.parameters.model_validate(definition.parameters)
-        _names_hold(parameters, layer, catalogue)
-        return kind.make(parameters, layer)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"with.{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise DefinitionError(f"{where}: {faults}") from error
-    except ValueError as error:
-        raise DefinitionError(f"{where}: {error}") from error
-
-
-def _names_hold(
-    parameters: Parameters, layer: LayerDefinition, catalogue: Catalogue | None
-) -> None:
-    for name in parameters.fields():
-        if name not in layer.field_names:
-            raise ValueError(f"the layer has no field '{name}'")
-    for other, name in parameters.other_fields():
-        if catalogue is None or (other == layer.name and name in layer.field_names):
-            continue
-        if other not in catalogue.layers:
-            raise ValueError(f"there is no layer '{other}'")
-        if name not in catalogue.layer(other).field_names:
-            raise ValueError(f"the layer {other} has no field '{name}'")

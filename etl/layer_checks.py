@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from etl.check_condition import Condition
-from etl.check_kind import RowCheck, SurveyCheck, make_check
+from etl.check_kind import RowCheck, SurveyCheck
+from etl.check_registry import make_check
 from etl.check_rows import CheckRows
 from etl.check_survey import Finding, SurveyView
 from etl.faults import Fault, Mask
@@ -18,8 +20,11 @@ from layers.errors import LoadRefused
 OFF = "off"
 
 
+Kind = TypeVar("Kind", RowCheck, SurveyCheck)
+
+
 @dataclass(frozen=True)
-class _Ready[Kind]:
+class _Ready(Generic[Kind]):
     definition: CheckDefinition
     severity: Severity
     check: Kind
@@ -65,7 +70,7 @@ class LayerChecks:
             severity = Severity(said) if said is not None else definition.severity
             check = make_check(definition, layer, catalogue)
             when = Condition(definition.when, layer) if definition.when else None
-            if hasattr(check, "breaches"):
+            if isinstance(check, RowCheck):
                 self._rows.append(_Ready(definition, severity, check, when))
             else:
                 self._surveys.append(_Ready(definition, severity, check, when))

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from etl.formats import is_address, open_source
+from etl.layer_checks import LayerChecks
 from etl.mapping import Mapping, plan_columns, read_mapping, unused_columns
 from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
@@ -16,12 +17,14 @@ from etl.reader import Source, SourceInfo, SourceOptions
 from etl.report import LoadReport
 from etl.settings import EtlSettings
 from etl.shapes import ShapeMaker
+from etl.survey_run import Reopen, check_survey
 from gis.crs import CrsError, HeightDatum, SourceCrs, ToStorage, resolve, to_storage
 from gis.times import BEIJING
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
 from layers.store import LoadHeader, LoadSession, Store
+from layers.survey_view import SurveyView
 
 
 @dataclass(frozen=True)
@@ -128,11 +131,15 @@ def load(
             _shape_maker(request, mapping, layer, crs, way),
             catalogue.codes,
             mapping.heights if mapping else None,
+            checks := LayerChecks(layer, catalogue, mapping.checks if mapping else {}),
+            report.valid_from,
         )
         run = _Run(
             report,
             source,
             preparer,
+            checks,
+            lambda: open_source(request.source, options, settings.max_unpacked_bytes),
             _max_bad(request, mapping, settings),
             settings.examples,
             progress,
@@ -149,7 +156,8 @@ def load(
             mapping_name=report.mapping,
         )
         with store.open_load(layer, header, load_id) as session:
-            run.into(session)
+            view = SurveyView(session, layer, catalogue, report.valid_from, full=report.full)
+            run.into(session, view)
     report.seconds["total"] = time.monotonic() - started
     progress(Progress("done", report.rows, report.rows))
     return report
@@ -162,17 +170,20 @@ class _Run:
     report: LoadReport
     source: Source
     preparer: Preparer
+    checks: LayerChecks
+    reopen: Reopen
     max_bad: float
     examples: int
     progress: Callable[[Progress], None]
     started: float
 
-    def into(self, session: LoadSession) -> None:
+    def into(self, session: LoadSession, view: SurveyView) -> None:
         """Send everything, apply it and keep the report."""
         report, total = self.report, self.source.info.features
         report.load_id = session.load_id
         reading = time.monotonic()
         self.progress(Progress("checking", 0, total))
+        self.checks.begin(view)
         with closing(self._prepared()) as batches:
             for batch in batches:
                 report.count(batch, self.examples)
@@ -182,6 +193,9 @@ class _Run:
                 session.quarantine(batch.bad)
                 self.progress(Progress("checking", report.rows, total))
         report.seconds["read, check and send"] = time.monotonic() - reading
+        checking = time.monotonic()
+        check_survey(self.checks, view, session, report, self.reopen, self.examples)
+        report.seconds["check the whole"] = time.monotonic() - checking
         if report.bad > self.max_bad * report.rows:
             self._refuse_bad()
         if not report.good:
@@ -200,7 +214,8 @@ class _Run:
                 yield from prepared
 
     def _refuse_bad(self) -> None:
-        worst = sorted(self.report.rules.values(), key=lambda rule: -rule.rows)
+        errors = [rule for rule in self.report.rules.values() if rule.severity == "error"]
+        worst = sorted(errors, key=lambda rule: -rule.rows)
         listed = ", ".join(f"{rule.rule} ({rule.rows})" for rule in worst[:3])
         example = worst[0].examples[0] if worst[0].examples else {}
         self._refuse(

@@ -127,6 +127,9 @@ class Mapping(_Strict):
     valid_from: str | None = None
     #: The survey may lie outside the area its CRS is made for.
     anywhere: bool = False
+    #: What this survey's rows are checked for differently: name of a check of the layer to another
+    #: severity, or ``off``.
+    checks: dict[Identifier, Literal["error", "warning", "off"]] = Field(default_factory=dict)
     #: Share of bad rows up to which the load is accepted, 0 to 1.
     max_bad: float | None = Field(default=None, ge=0, le=1)
     fields: dict[

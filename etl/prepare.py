@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from etl.check_rows import CheckRows
 from etl.checks import check_columns
 from etl.columns import Column, build_columns, column_of
 from etl.convert import to_float
 from etl.duplicates import DuplicateKeys
 from etl.faults import Fault, Mask, rows_of, told_by_format
+from etl.layer_checks import LayerChecks
 from etl.mapping import ColumnPlan
 from etl.mapping import Heights as HeightRule
 from etl.reader import SourceBatch
@@ -21,6 +24,9 @@ from gis.geometry import ellipsoidal_area, geodesic_length
 from layers.code_list import CodeList
 from layers.definition import LayerDefinition
 from layers.store import BadRow
+
+#: Warnings that are put into words for each rule of a batch; the others are counted.
+_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class PreparedBatch:
     bad: list[BadRow]
     #: Broken rule to the rows (number in the file, message) that broke it.
     broken: dict[str, list[tuple[int, str]]]
+    #: The same of rules that only warn, for good rows: how many, and the first of them.
+    warned: dict[str, tuple[int, list[tuple[int, str]]]]
     rows: int
     #: Rows (number in the file, reason) whose geometry was repaired.
     repaired: list[tuple[int, str]]
@@ -52,12 +60,16 @@ class Preparer:
         shape_maker: ShapeMaker,
         codes: ReadOnly[str, CodeList],
         heights: HeightRule | None,
+        checks: LayerChecks,
+        valid_from: datetime,
     ) -> None:
         self._layer = layer
         self._plans = plans
         self._shape_maker = shape_maker
         self._codes = codes
         self._heights = heights
+        self._checks = checks
+        self._valid_from = valid_from
         self._keys = DuplicateKeys(layer.key)
 
     def prepare(self, batch: SourceBatch) -> PreparedBatch:
@@ -73,14 +85,19 @@ class Preparer:
         columns = build_columns(self._plans, batch, lambda what: _measure(what, shapes))
         faults = told_by_format(batch.problems, count) + shapes.faults
         faults += check_columns(self._layer, columns, self._codes, count)
+        rows = self._check_rows(numbers, columns, shapes)
+        errors, warnings = self._checks.check_rows(rows)
+        faults += errors
         good = ~rows_of(faults, count)
         repeated = self._keys.check(columns, numbers, good)
         good &= ~rows_of(repeated, count)
         faults += repeated
+        self._checks.watch(rows, good)
         return PreparedBatch(
             good=self._good_rows(numbers, columns, shapes, good),
             bad=self._bad_rows(batch, columns, faults, good),
             broken=_broken(numbers, faults),
+            warned=_warned(numbers, warnings, good),
             rows=count,
             repaired=[
                 (int(numbers[row]), shapes.reasons[row])
@@ -90,6 +107,18 @@ class Preparer:
             flattened=shapes.flattened,
             part=batch.part,
             last_row=int(numbers[-1]) if count else 0,
+        )
+
+    def _check_rows(
+        self, numbers: NDArray[np.int64], columns: list[Column], shapes: Shapes
+    ) -> CheckRows:
+        return CheckRows(
+            layer=self._layer,
+            numbers=numbers,
+            columns={column.field.name: column.values for column in columns},
+            geometries=shapes.geometries,
+            codes=self._codes,
+            valid_from=self._valid_from,
         )
 
     def _good_rows(
@@ -135,6 +164,18 @@ def _measure(what: str, shapes: Shapes) -> NDArray[np.float64]:
     values = np.full(len(present), np.nan)
     values[present] = function(shapes.geometries[present])
     return values
+
+
+def _warned(
+    numbers: NDArray[np.int64], warnings: list[Fault], good: Mask
+) -> dict[str, tuple[int, list[tuple[int, str]]]]:
+    found: dict[str, tuple[int, list[tuple[int, str]]]] = {}
+    for fault in warnings:
+        rows = np.flatnonzero(fault.rows & good)
+        if len(rows):
+            shown = [(int(numbers[row]), fault.describe(int(row))) for row in rows[:_SHOWN]]
+            found[fault.rule] = (len(rows), shown)
+    return found
 
 
 def _broken(numbers: NDArray[np.int64], faults: list[Fault]) -> dict[str, list[tuple[int, str]]]:

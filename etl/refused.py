@@ -44,7 +44,7 @@ def bad_rows(
             if row in by_row:
                 by_row[row].append(fault)
     found = []
-    for row, geometry, original in zip(bad, geometries, _originals(batch, bad), strict=True):
+    for row, geometry, original in zip(bad, geometries, originals(batch, bad), strict=True):
         told = tuple((fault.rule, fault.describe(row)) for fault in by_row[row])
         if geometry is None:
             original |= _source_geometry(batch, row)
@@ -62,8 +62,11 @@ def bad_rows(
     return found
 
 
-def _originals(batch: SourceBatch, rows: list[int]) -> list[dict[str, object]]:
-    """Return rows under the source's own names; a name that stands twice is numbered."""
+def originals(batch: SourceBatch, rows: list[int]) -> list[dict[str, object]]:
+    """Return rows (places in the batch) under the source's own names.
+
+    A name that stands twice is numbered.
+    """
     names: list[str] = []
     for name in batch.attributes.schema.names:
         again = names.count(name)

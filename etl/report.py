@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -16,6 +17,8 @@ class BrokenRule:
 
     rule: str
     rows: int = 0
+    #: ``error``: the rows were refused; ``warning``: they were taken.
+    severity: str = "error"
     examples: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -69,10 +72,31 @@ class LoadReport:
         self.without_height += batch.without_height
         self.flattened += batch.flattened
         for rule, rows in batch.broken.items():
-            entry = self.rules.setdefault(rule, BrokenRule(rule))
-            entry.rows += len(rows)
-            for number, message in rows[: max(examples - len(entry.examples), 0)]:
-                entry.examples.append({"row": number, "message": message})
+            self.count_rule(rule, "error", len(rows), rows, examples)
+        for rule, (count, shown) in batch.warned.items():
+            self.count_rule(rule, "warning", count, shown, examples)
+
+    def count_rule(
+        self,
+        rule: str,
+        severity: str,
+        rows: int,
+        shown: Sequence[tuple[int, str]],
+        examples: int,
+    ) -> None:
+        """Add rows that break a rule.
+
+        Args:
+            rule: The rule's name.
+            severity: ``error`` or ``warning``.
+            rows: How many rows break it.
+            shown: Some of them: number in the file and what is wrong.
+            examples: How many examples a rule keeps.
+        """
+        entry = self.rules.setdefault(rule, BrokenRule(rule, severity=severity))
+        entry.rows += rows
+        for number, message in shown[: max(examples - len(entry.examples), 0)]:
+            entry.examples.append({"row": number, "message": message})
 
     @property
     def rows_per_second(self) -> float:
@@ -126,7 +150,8 @@ class LoadReport:
         lines.extend(f"  repaired row {entry['row']}: {entry['reason']}" for entry in self.repairs)
         lines.extend(f"  note: {note}" for note in self.notes)
         for rule in sorted(self.rules.values(), key=lambda rule: -rule.rows):
-            lines.append(f"  {rule.rows:,} × {rule.rule}")
+            mark = "" if rule.severity == "error" else "warning: "
+            lines.append(f"  {rule.rows:,} × {mark}{rule.rule}")
             lines.extend(f"      row {e['row']}: {e['message']}" for e in rule.examples[:2])
         if self.refused is not None:
             lines.append(f"  refused: {self.refused}")

@@ -1,7 +1,9 @@
 """What is checked on the way: values, geometry, keys; and what becomes of the rows that fail."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import geopandas
@@ -15,19 +17,28 @@ from shapely.geometry.base import BaseGeometry
 
 from etl.columns import Column
 from etl.duplicates import DuplicateKeys
+from etl.layer_checks import LayerChecks
 from etl.mapping import Heights, plan_columns
 from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import SourceBatch
 from etl.shapes import ShapeMaker
 from gis.crs import resolve, to_storage
+from gis.times import BEIJING
+from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
 from tests.etl.conftest import PIPE, PLOT, SPRING, USES, Loader, plots, square
 
+CODES = MappingProxyType({"uses": USES})
+DATE = datetime(2020, 5, 1, tzinfo=BEIJING)
 HERE = square(114.3, 29.84)
 with np.errstate(invalid="ignore"):
     NAN_AREA = shapely.from_wkt("POLYGON((114 29,NaN 30,115 30,114 29))")
+
+
+def alone(layer: LayerDefinition) -> Catalogue:
+    return Catalogue(MappingProxyType({layer.name: layer}), MappingProxyType({}), CODES)
 
 
 def prepare(
@@ -47,7 +58,8 @@ def prepare(
         layer.geometry, source, to_storage(source), anywhere=anywhere, inner_points=inner_points
     )
     plans = plan_columns(layer, None, tuple(columns))
-    preparer = Preparer(layer, plans, maker, {"uses": USES}, heights)
+    checks = LayerChecks(layer, alone(layer), {})
+    preparer = Preparer(layer, plans, maker, CODES, heights, checks, DATE)
     wkb = pa.array([shape.wkb if shape is not None else None for shape in shapes], pa.binary())
     return preparer.prepare(SourceBatch(1, table, wkb))
 
@@ -251,7 +263,8 @@ def test_text_in_another_encoding_than_assumed_is_told() -> None:
     source = resolve("EPSG:4490")
     maker = ShapeMaker(PLOT.geometry, source, to_storage(source), anywhere=False)
     plans = plan_columns(PLOT, None, ("bsm", "owner"))
-    preparer = Preparer(PLOT, plans, maker, {"uses": USES}, None)
+    checks = LayerChecks(PLOT, alone(PLOT), {})
+    preparer = Preparer(PLOT, plans, maker, CODES, None, checks, DATE)
     with pytest.raises(LoadRefused, match="row 1 is not in the encoding assumed: say --encoding"):
         preparer.prepare(SourceBatch(1, table, pa.array([HERE.wkb], pa.binary())))
 
