@@ -28,6 +28,7 @@ _GEOJSON_TYPES: dict[GeometryType, str] = {
     GeometryType.MULTILINESTRING: "MultiLineString",
     GeometryType.POLYGON: "Polygon",
     GeometryType.MULTIPOLYGON: "MultiPolygon",
+    GeometryType.GEOMETRY: "Geometry",
 }
 
 
@@ -54,8 +55,9 @@ def collection(layer: LayerDefinition, extent: LayerExtent, home: str) -> dict[s
         "crs": list(SYSTEMS),
         "storageCrs": CGCS2000.uri,
         "dataType": "vector",
-        "geometryDimension": layer.geometry.dimension,
     }
+    if not layer.geometry.mixed:
+        value["geometryDimension"] = layer.geometry.dimension
     spans: dict[str, Any] = {}
     if extent.bbox is not None:
         spans["spatial"] = {"bbox": [list(extent.bbox)], "crs": CRS84.uri}
@@ -127,7 +129,7 @@ def schema(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, 
         "properties": {
             "id": {"type": "integer", "x-ogc-role": "id", "readOnly": True},
             "geometry": {
-                "format": f"geometry-{layer.geometry.type.value}",
+                "format": f"geometry-{'any' if layer.geometry.mixed else layer.geometry.type}",
                 "x-ogc-role": "primary-geometry",
             },
             **value["properties"],

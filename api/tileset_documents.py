@@ -104,7 +104,7 @@ def _layer(entry: TileLayer, home: str, viewer: Viewer) -> dict[str, Any]:
         "id": layer.name,
         "title": both(layer.title),
         "dataType": "vector",
-        "geometryDimension": layer.geometry.dimension,
+        **({} if layer.geometry.mixed else {"geometryDimension": layer.geometry.dimension}),
         "minTileMatrix": str(entry.min_zoom),
         "maxTileMatrix": str(entry.max_zoom),
         "propertiesSchema": {

@@ -53,6 +53,7 @@ class Theme(StrEnum):
     COMPONENT = "component"
     TOURISM = "tourism"
     FRAMEWORK = "framework"
+    QUALITY = "quality"
 
 
 class GeometryType(StrEnum):
@@ -64,6 +65,8 @@ class GeometryType(StrEnum):
     MULTILINESTRING = "multilinestring"
     POLYGON = "polygon"
     MULTIPOLYGON = "multipolygon"
+    #: Any of them, feature by feature; only for views.
+    GEOMETRY = "geometry"
 
 
 class GeometryDefinition(_Strict):
@@ -76,10 +79,15 @@ class GeometryDefinition(_Strict):
 
     @property
     def dimension(self) -> int:
-        """0 for points, 1 for lines, 2 for areas."""
+        """0 for points, 1 for lines, 2 for areas and for mixed geometry."""
         if "point" in self.type:
             return 0
         return 1 if "line" in self.type else 2
+
+    @property
+    def mixed(self) -> bool:
+        """Whether features may differ in dimension."""
+        return self.type is GeometryType.GEOMETRY
 
 
 class FieldType(StrEnum):
@@ -224,6 +232,8 @@ class LayerDefinition(_Strict):
     provider: Bilingual | None = None
     update_cycle: Bilingual | None = None
     geometry: GeometryDefinition
+    #: The layer shows rows that the system keeps for itself; nothing can be loaded into it.
+    view: Literal["quarantine"] | None = None
     #: The fields that together are the business key: one feature has it for ever.
     key: tuple[Identifier, ...] = Field(min_length=1)
     fields: tuple[FieldDefinition, ...] = Field(min_length=1)
@@ -251,6 +261,8 @@ class LayerDefinition(_Strict):
             for name in fields:
                 if name is not None and name not in names:
                     raise ValueError(f"{where} names the field '{name}', which is not defined")
+        if self.geometry.mixed and self.view is None:
+            raise ValueError("geometry of any type is for views only")
         optional_keys = [name for name in self.key if not self.field(name).required]
         if optional_keys:
             raise ValueError(f"key fields must be required: {', '.join(optional_keys)}")

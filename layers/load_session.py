@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import shapely
 from sqlalchemy import (
@@ -14,7 +13,6 @@ from sqlalchemy import (
     Index,
     Row,
     Select,
-    bindparam,
     delete,
     func,
     insert,
@@ -30,9 +28,17 @@ from layers.copy_binary import ARROW_TYPES, HEADER, TRAILER, pack_rows
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
 from layers.notices import CHANNEL, layer_changed
+from layers.quarantine_rows import (
+    BadRow,
+    insert_refused,
+    json_ready,
+    publish,
+    refuse_again,
+    resolve,
+)
 from layers.schema import create_indexes, drop_indexes
 from layers.sql import analyze_statement, copy_statement
-from layers.system_tables import layer_table, load_table, quarantine_table
+from layers.system_tables import layer_table, load_table
 from layers.tables import CITY_SCHEMA, city_table
 from layers.versioning import (
     Survey,
@@ -72,22 +78,8 @@ class LoadHeader:
     #: ``survey``, ``repair`` or ``revert``.
     kind: str = "survey"
     mapping_name: str | None = None
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that a check refused, as it came."""
-
-    source_row: int
-    values: dict[str, object]
-    rule: str
-    message: str
-    #: WKB in EPSG:4490, where the row has a geometry that could be read.
-    geometry_wkb: bytes | None = None
-    #: The row's columns under the source's own names, as they came.
-    original: dict[str, object] | None = None
-    #: Everything wrong with the row: pairs of rule and message; at least ``rule`` itself.
-    rules: tuple[tuple[str, str], ...] = ()
+    #: The load some of whose refused rows a repair takes in; they keep their row numbers.
+    repairs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,26 +155,10 @@ class LoadSession:
         """Keep refused rows for repair; they do not reach the layer."""
         if not rows:
             return
-        self._connection.execute(
-            insert(quarantine_table).values(geom=func.ST_GeomFromWKB(bindparam("wkb"), 4490)),
-            [
-                {
-                    "load_id": self.load_id,
-                    "layer": self._layer.name,
-                    "source_row": row.source_row,
-                    "values": _json_ready(row.values),
-                    "rule": row.rule,
-                    "message": row.message,
-                    "wkb": row.geometry_wkb,
-                    "original": _json_ready(row.original),
-                    "rules": [
-                        {"rule": rule, "message": message}
-                        for rule, message in row.rules or ((row.rule, row.message),)
-                    ],
-                }
-                for row in rows
-            ],
-        )
+        if self._header.repairs is None:
+            insert_refused(self._connection, self.load_id, self._layer.name, rows)
+        else:
+            refuse_again(self._connection, self._header.repairs, rows)
         keys = [key for row in rows if (key := self._key_of(row)) is not None]
         if keys and self._header.full:
             self._connection.execute(insert(bad_key_table(self._layer)), keys)
@@ -282,8 +258,16 @@ class LoadSession:
         self._connection.execute(
             update(load_table)
             .where(load_table.c.load_id == self.load_id)
-            .values(report=_json_ready(report), quarantined=self._quarantined)
+            .values(report=json_ready(report), quarantined=self._quarantined)
         )
+
+    def settle_quarantine(self) -> None:
+        """Mark repaired rows as taken in, and show the change on the map; last in the load."""
+        if self._header.repairs is not None:
+            taken = select(self._stage.c.source_row)
+            resolve(self._connection, self._header.repairs, self.load_id, taken)
+        if self._quarantined or self._header.repairs is not None:
+            publish(self._connection)
 
     def _apply_first(self) -> tuple[tuple[int, int, int, int], int]:
         # Building the indexes after the rows takes a fraction of keeping them up row by row;
@@ -412,16 +396,3 @@ class _Stream:
 def _flat(column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> pa.Array:
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return whole if whole.type == kind else whole.cast(kind)
-
-
-def _json_ready(value: object) -> Any:
-    """Return ``value`` with everything that JSON has no form for as text."""
-    return orjson.loads(orjson.dumps(value, default=_as_text, option=orjson.OPT_SERIALIZE_NUMPY))
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)

@@ -5,6 +5,7 @@ from sqlalchemy import column, literal, select, table
 from layers.catalogue import Catalogue
 from layers.errors import SchemaConflict
 from layers.pool import ReadingPool
+from layers.quarantine_view import comment_of, view_comment
 from layers.schema import expected_revision
 from layers.system_tables import SYSTEM_SCHEMA
 from layers.tables import CITY_SCHEMA, city_table
@@ -40,7 +41,7 @@ async def shortcomings(pool: ReadingPool, catalogue: Catalogue) -> list[str]:
     held: dict[str, set[str]] = {}
     for layer, name in found:
         held.setdefault(str(layer), set()).add(str(name))
-    return [
+    return await _stale_views(pool, catalogue) + [
         f"the table of layer {layer.name} lacks {', '.join(lacking)}: {_REMEDY}"
         for layer in catalogue.layers.values()
         if (
@@ -49,3 +50,13 @@ async def shortcomings(pool: ReadingPool, catalogue: Catalogue) -> list[str]:
             ]
         )
     ]
+
+
+async def _stale_views(pool: ReadingPool, catalogue: Catalogue) -> list[str]:
+    stale = []
+    for layer in catalogue.layers.values():
+        if layer.view is not None:
+            held = await pool.fetch(comment_of(layer))
+            if not held or held[0][0] != view_comment(layer, catalogue):
+                stale.append(f"the view of layer {layer.name} is not of today: {_REMEDY}")
+    return stale

@@ -23,6 +23,7 @@ from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, SchemaConflict
 from layers.job_schema import renew_queue
+from layers.quarantine_view import comment_of, make_view, view_comment
 from layers.system_tables import SYSTEM_SCHEMA, layer_table
 from layers.tables import CITY_SCHEMA, city_table, feature_id_sequence, table_indexes
 
@@ -71,7 +72,10 @@ def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
         done.append(f"schema {SYSTEM_SCHEMA}: {before or 'nothing'} → {expected_revision()}")
     done.extend(renew_queue(connection))
     for layer in catalogue.layers.values():
-        done.extend(_reconcile(connection, layer))
+        if layer.view is None:
+            done.extend(_reconcile(connection, layer))
+        else:
+            done.extend(make_view(connection, layer, catalogue))
     rows = [{"name": name} for name in catalogue.layer_names]
     if rows:
         connection.execute(insert(layer_table).on_conflict_do_nothing(), rows)
@@ -173,5 +177,16 @@ def shortcomings(connection: Connection, catalogue: Catalogue) -> list[str]:
             f"this server needs {expected_revision()}: run onemap migrate"
         ]
     tables = set(inspect(connection).get_table_names(schema=CITY_SCHEMA))
-    missing = [name for name in catalogue.layer_names if name not in tables]
-    return [f"layers without a table: {', '.join(missing)}: run onemap migrate"] if missing else []
+    missing = [
+        name
+        for name, layer in catalogue.layers.items()
+        if not (name in tables if layer.view is None else _is_fresh(connection, layer, catalogue))
+    ]
+    if not missing:
+        return []
+    return [f"layers without a table or view of today: {', '.join(missing)}: run onemap migrate"]
+
+
+def _is_fresh(connection: Connection, layer: LayerDefinition, catalogue: Catalogue) -> bool:
+    held = connection.execute(comment_of(layer)).scalar()
+    return bool(held == view_comment(layer, catalogue))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, literal
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.elements import quoted_name
 
@@ -58,3 +58,20 @@ def copy_statement(table: str, columns: Iterable[str]) -> str:
 def analyze_statement(schema: str, table: str) -> str:
     """Return the statement that renews the planner's statistics of a table."""
     return f"ANALYZE {quote(schema)}.{quote(table)}"
+
+
+def create_view_statement(schema: str, name: str, query: ClauseElement) -> str:
+    """Return the statement that makes a view of a query whose values become part of it."""
+    compiled = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+    return f"CREATE VIEW {quote(schema)}.{quote(name)} AS {compiled}"
+
+
+def drop_view_statement(schema: str, name: str) -> str:
+    """Return the statement that drops a view, if it is there."""
+    return f"DROP VIEW IF EXISTS {quote(schema)}.{quote(name)}"
+
+
+def comment_view_statement(schema: str, name: str, comment: str) -> str:
+    """Return the statement that writes a comment on a view."""
+    text = literal(comment).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+    return f"COMMENT ON VIEW {quote(schema)}.{quote(name)} IS {text}"

@@ -14,7 +14,8 @@ from layers.definition import LayerDefinition
 from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, SchemaConflict
 from layers.load_locks import WRITING, is_alive, lock_key
 from layers.load_records import INTERRUPTED
-from layers.load_session import BadRow, LoadHeader, LoadOutcome, LoadSession
+from layers.load_session import LoadHeader, LoadOutcome, LoadSession
+from layers.quarantine_rows import BadRow
 from layers.schema import migrate, shortcomings
 from layers.system_tables import layer_table, load_table
 
@@ -103,6 +104,7 @@ class Store:
             LoadRefused: If the survey's date lies in the future, or the data are refused.
             DatabaseUnavailable: If the database cannot be reached.
         """
+        _refuse_view(layer)
         _refuse_future(header.valid_from)
         with translated_errors(self._engine):
             load_id = self._register(layer, header, load_id)
@@ -112,7 +114,9 @@ class Store:
                     for setting, amount in _LOAD_SETTINGS.items():
                         connection.execute(select(func.set_config(setting, amount, True)))
                     recorded_at = _record_time(connection, layer)
-                    yield LoadSession(connection, layer, header, load_id, recorded_at)
+                    session = LoadSession(connection, layer, header, load_id, recorded_at)
+                    yield session
+                    session.settle_quarantine()
                     connection.execute(
                         update(load_table)
                         .where(load_table.c.load_id == load_id)
@@ -138,6 +142,7 @@ class Store:
             "operator": header.operator,
             "valid_from": header.valid_from,
             "full_survey": header.full,
+            "repairs": header.repairs,
             "status": "running",
             "finished_at": None,
             "failure": None,
@@ -197,6 +202,14 @@ class Store:
         except DBAPIError:
             # The database itself is gone; the next load of the layer marks this one failed.
             return
+
+
+def _refuse_view(layer: LayerDefinition) -> None:
+    if layer.view is not None:
+        raise LoadRefused(
+            f"the layer '{layer.name}' shows rows that the system keeps: "
+            "nothing can be loaded into it"
+        )
 
 
 def _refuse_future(valid_from: datetime) -> None:

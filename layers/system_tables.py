@@ -92,6 +92,8 @@ load_table = Table(
     #: The load that this one takes back, and the load that took this one back.
     Column("reverts", BigInteger, ForeignKey("onemap.load.load_id")),
     Column("reverted_by", BigInteger),
+    #: The load some of whose refused rows this one took in after their repair.
+    Column("repairs", BigInteger, ForeignKey("onemap.load.load_id")),
     Column("report", JSONB),
 )
 
@@ -127,7 +129,6 @@ quarantine_table = Table(
         BigInteger,
         ForeignKey(load_table.c.load_id, ondelete="CASCADE"),
         nullable=False,
-        index=True,
     ),
     Column("layer", Text, nullable=False, index=True),
     Column("source_row", BigInteger, nullable=False),
@@ -138,19 +139,24 @@ quarantine_table = Table(
     Column("geom", Geometry(geometry_type=None, spatial_index=False)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     #: The row's columns under the source's own names, as they came.
-    Column("original", JSONB),
+    Column("original", JSONB(none_as_null=True)),
     #: Everything wrong with the row: a list of ``{"rule", "message"}``.
-    Column("rules", JSONB),
+    Column("rules", JSONB(none_as_null=True)),
     #: ``open``, ``fixed`` (mended, not yet loaded), ``resolved`` (loaded since) or ``discarded``.
     Column("state", Text, nullable=False, server_default="open"),
     #: Values by field name that take the place of the row's, and a geometry that does (EPSG:4490).
-    Column("fixed", JSONB),
+    Column("fixed", JSONB(none_as_null=True)),
     Column("fixed_geom", Geometry(geometry_type=None, spatial_index=False)),
     #: The load that took the mended row in.
     Column("resolved_by", BigInteger),
+    #: When it was taken in or discarded; until then it stands on the map.
+    Column("resolved_at", DateTime(timezone=True), nullable=False, server_default="infinity"),
+    #: EPSG:3857, two-dimensional, of the mended geometry or else of the refused one.
+    Column("tile_geom", Geometry(geometry_type=None, spatial_index=False)),
     Column("note", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Index("quarantine_row_idx", "load_id", "source_row"),
 )
 
 #: Which features a feature came from, where areas were split, merged or redrawn.

@@ -20,8 +20,9 @@ CORE = (114.30, 29.83, 114.34, 29.86)
 def test_every_layer_of_the_catalogue_holds_something(city: City, client: httpx.Client) -> None:
     empty = [
         name
-        for name in city.catalogue.layer_names
-        if client.get(f"/api/collections/{name}/items?limit=1").json()["numberReturned"] == 0
+        for name, layer in city.catalogue.layers.items()
+        if layer.view is None
+        and client.get(f"/api/collections/{name}/items?limit=1").json()["numberReturned"] == 0
     ]
     assert empty == []
 
@@ -41,7 +42,7 @@ def test_gdal_reads_every_collection(city: City) -> None:
         layer = city.catalogue.layer(name)
         assert all(field in summary for field in layer.key), summary
         count = int(summary.split("Feature Count: ")[1].split()[0])
-        assert count > 0, summary
+        assert count > 0 or layer.view is not None, summary
 
 
 def test_gdal_copies_a_collection_whole(
@@ -72,7 +73,7 @@ def test_owslib_reads_every_collection(city: City) -> None:
     assert set(service.feature_collections()) == set(city.catalogue.layer_names)
     for name in city.catalogue.layer_names:
         items = service.collection_items(name, limit=2)
-        assert items["features"], name
+        assert items["features"] or city.catalogue.layer(name).view is not None, name
         assert service.collection_queryables(name)["properties"]
 
 

@@ -31,6 +31,7 @@ THEMES = {
     Theme.TOURISM: {"scenic_area", "scenic_spot", "poi"},
     Theme.FRAMEWORK: {"admin_division", "road", "water_body", "contour", "place_name"},
     Theme.IMAGERY: {"imagery_scene", "change_patch"},
+    Theme.QUALITY: {"quarantine"},
 }  # fmt: skip
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -257,7 +258,7 @@ def test_pipelines_have_the_standard_s_colours() -> None:
 
 
 def test_the_maps_are_those_of_the_clients() -> None:
-    assert set(CATALOGUE.maps) == {"city", "urban", "supervision", "tourism"}
+    assert set(CATALOGUE.maps) == {"city", "urban", "supervision", "tourism", "quality"}
     assert {entry.layer for entry in CATALOGUE.map("city").layers} == set(CATALOGUE.layers)
 
 
@@ -322,6 +323,7 @@ def test_a_further_layer_is_one_file(tmp_path: Path) -> None:
     [
         ("theme: component", "theme: sea", 4, "theme"),
         ("geometry: {type: point}", "geometry: {type: dot}", 5, "geometry.type"),
+        ("{type: point}", "{type: geometry}", 1, "geometry of any type is for views only"),
         ("required: true}", "required: maybe}", 8, "fields.0.required"),
         ("name: name,", "name: Name,", 9, "fields.1.name"),
         ("name: name,", "name: geom,", 9, "fields.1"),

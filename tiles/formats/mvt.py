@@ -54,7 +54,8 @@ def _layer_bytes(layer: LayerDefinition, cut: TileCut) -> ScalarSelect[Any]:
     shape: ColumnElement[Any] = rows.c.tile_geom
     generalised = cut.z < FULL_DETAIL_ZOOM and layer.geometry.dimension > 0
     if generalised:
-        shape = func.ST_Simplify(shape, _tolerance(layer, cut.z), layer.geometry.dimension == 1)
+        keeps_small = layer.geometry.mixed or layer.geometry.dimension == 1
+        shape = func.ST_Simplify(shape, _tolerance(layer, cut.z), keeps_small)
     # No condition stands around ST_AsMVTGeom: the planner would compute it twice. ST_AsMVT
     # passes over features without geometry by itself.
     features = select(
