@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from layers.code_list import CodeList, read_code_list
+from layers.code_translation import Translations, read_translations
 from layers.definition import LayerDefinition
 from layers.errors import DefinitionError, UnknownCodeList, UnknownLayer, UnknownMap
 from layers.map_definition import MapDefinition
@@ -23,6 +24,7 @@ class Catalogue:
     maps: MappingProxyType[str, MapDefinition]
     codes: MappingProxyType[str, CodeList]
     sources: MappingProxyType[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    translations: Translations = field(default_factory=lambda: Translations({}, {}))
 
     def layer(self, name: str) -> LayerDefinition:
         """Return the layer of that name.
@@ -99,6 +101,7 @@ def load_catalogue(
         MappingProxyType(maps),
         MappingProxyType(codes),
         MappingProxyType(sources),
+        read_translations(_ROOM / "codes" / "translations", codes),
     )
 
 
