@@ -25,6 +25,8 @@ SEVERAL = frozenset({".xlsx", ".xlsm", ".xls", ".gpkg", ".gdb"})
 _SHEETS = frozenset({".xlsx", ".xlsm", ".xls"})
 #: A sheet may carry a title above its header.
 _TITLE_ROWS = 10
+#: No header is longer.
+_LINE_CHARACTERS = 100_000
 
 
 class AttributeTable(Protocol):
@@ -48,12 +50,13 @@ class AttributeTable(Protocol):
 
 @dataclass(frozen=True)
 class CsvTable:
-    """A CSV file with a header line."""
+    """A CSV file with a header line, separated by commas or tabs."""
 
     path: Path
     name: str
     columns: tuple[str, ...]
     encoding: str
+    delimiter: str = ","
 
     @classmethod
     def of(cls, path: Path, encoding: str | None) -> "CsvTable":
@@ -65,17 +68,20 @@ class CsvTable:
         codec = known_encoding(encoding) if encoding else encoding_of_text(path)[0]
         try:
             with path.open(encoding=codec, newline="") as stream:
-                header = next(csv.reader(stream), [])
+                first = stream.readline(_LINE_CHARACTERS)
+                delimiter = "\t" if first.count("\t") > first.count(",") else ","
+                stream.seek(0)
+                header = next(csv.reader(stream, delimiter=delimiter), [])
         except (UnicodeError, csv.Error) as error:
             raise LoadRefused(f"{path}: cannot be read as {codec} text: {error}") from error
-        return cls(path, path.stem, tuple(name.strip() for name in header), codec)
+        return cls(path, path.stem, tuple(name.strip() for name in header), codec, delimiter)
 
     def chunks(self, rows: int) -> Iterator[pa.Table]:
         """Yield its rows; see :class:`AttributeTable`."""
         line = 1
         try:
             with self.path.open(encoding=self.encoding, newline="") as stream:
-                reader = csv.reader(stream)
+                reader = csv.reader(stream, delimiter=self.delimiter)
                 next(reader, None)
                 filled = (row for row in reader if any(row))
                 while part := list(islice(filled, rows)):
@@ -176,7 +182,7 @@ def tables_of(path: Path, encoding: str | None) -> list[AttributeTable]:
     suffix = path.suffix.lower()
     if path.is_dir() and suffix != ".gdb":
         return list(chain.from_iterable(tables_of(part, encoding) for part in _files(path)))
-    if suffix == ".csv":
+    if suffix in (".csv", ".txt"):
         return [CsvTable.of(path, encoding)]
     if suffix == ".dbf":
         codec = known_encoding(encoding) if encoding else encoding_of_shapefile(path)[0]

@@ -51,6 +51,7 @@ def test_the_formats_are_these() -> None:
         "CSV": [".csv"],
         "GeoJSON": [".geojson", ".json"],
         "GeoPackage": [".gpkg"],
+        "Mining corner list": [".csv", ".txt", ".xls", ".xlsx"],
         "Pipe tables": [".accdb", ".gpkg", ".mdb", ".xls", ".xlsx"],
         "Plot exchange text": [".txt"],
         "Shapefile": [".shp"],
