@@ -134,7 +134,7 @@ def load(
             checks := LayerChecks(layer, catalogue, mapping.checks if mapping else {}),
             report.valid_from,
         )
-        run = _Run(
+        run = LoadRun(
             report,
             source,
             preparer,
@@ -164,7 +164,7 @@ def load(
 
 
 @dataclass
-class _Run:
+class LoadRun:
     """The rows of one load on their way."""
 
     report: LoadReport
@@ -198,14 +198,19 @@ class _Run:
         report.seconds["check the whole"] = time.monotonic() - checking
         if report.bad > self.max_bad * report.rows:
             self._refuse_bad()
-        if not report.good:
-            self._refuse("the file has no feature" if not report.rows else "no row is good")
+        self._before_apply(session)
         applying = time.monotonic()
         self.progress(Progress("applying", report.rows, total))
         report.outcome = session.apply()
         report.seconds["apply"] = time.monotonic() - applying
         report.seconds["total"] = time.monotonic() - self.started
         session.finish(report.as_dict())
+
+    def _before_apply(self, session: LoadSession) -> None:
+        """Look at what is staged, last of all."""
+        report = self.report
+        if not report.good:
+            self._refuse("the file has no feature" if not report.rows else "no row is good")
 
     def _prepared(self) -> Generator[PreparedBatch, None, None]:
         # Reading runs ahead in one thread and checking in another, while this one sends.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from etl.check_rows import CheckRows
 from etl.checks import check_columns
-from etl.columns import Column, build_columns, column_of
+from etl.columns import Column, Measure, build_columns, column_of
 from etl.convert import to_float
 from etl.duplicates import DuplicateKeys
 from etl.faults import Fault, Mask, rows_of, told_by_format
@@ -82,7 +82,7 @@ class Preparer:
         count = batch.attributes.num_rows
         numbers = batch.row_numbers
         shapes = self._shape_maker.make(batch.wkb, self._read_heights(batch))
-        columns = build_columns(self._plans, batch, lambda what: _measure(what, shapes))
+        columns = self._columns(batch, lambda what: _measure(what, shapes))
         faults = told_by_format(batch.problems, count) + shapes.faults
         faults += check_columns(self._layer, columns, self._codes, count)
         rows = self._check_rows(numbers, columns, shapes)
@@ -108,6 +108,10 @@ class Preparer:
             part=batch.part,
             last_row=int(numbers[-1]) if count else 0,
         )
+
+    def _columns(self, batch: SourceBatch, measure: Measure) -> list[Column]:
+        """Fill the layer's fields."""
+        return build_columns(self._plans, batch, measure)
 
     def _check_rows(
         self, numbers: NDArray[np.int64], columns: list[Column], shapes: Shapes

@@ -91,6 +91,7 @@ def refuse_again(connection: Connection, repaired_load: int, rows: Sequence[BadR
             rule=bindparam("rule"),
             message=bindparam("message"),
             rules=bindparam("rules"),
+            state="open",
             attempts=_ROW.attempts + 1,
             updated_at=func.clock_timestamp(),
         ),

@@ -1,11 +1,23 @@
 """The versioned store: surveys become versions, in one transaction a load."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, Engine, case, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Engine,
+    Row,
+    Select,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from layers.catalogue import Catalogue
@@ -68,6 +80,21 @@ class Store:
                 select(layer_table.c.data_version).where(layer_table.c.name == layer)
             ).scalar()
         return int(version or 0)
+
+    def fetch(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """Run a query and return its rows.
+
+        Raises:
+            DatabaseUnavailable: If the database cannot be reached.
+        """
+        with translated_errors(self._engine), self._engine.connect() as connection:
+            return connection.execute(statement).all()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Lend a connection whose one transaction is committed at the end, or rolled back."""
+        with translated_errors(self._engine), self._engine.begin() as connection:
+            yield connection
 
     def was_loaded(self, layer: str, checksum: str, valid_from: datetime) -> bool:
         """Tell whether a source with this checksum was already applied for this date."""
