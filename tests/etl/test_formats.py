@@ -49,6 +49,7 @@ def read(
 def test_the_formats_are_these() -> None:
     assert {reader.name: sorted(reader.suffixes) for reader in file_readers()} == {
         "CSV": [".csv"],
+        "CityJSON": [".json", ".jsonl"],
         "GeoJSON": [".geojson", ".json"],
         "GeoPackage": [".gpkg"],
         "Mining corner list": [".csv", ".txt", ".xls", ".xlsx"],
