@@ -54,7 +54,7 @@ def _check(column: Column, codes: Mapping[str, CodeList]) -> Iterator[Fault]:
             ),
         )
     if field.required:
-        empty = _mask(pc.is_null(column.values)) & ~column.unreadable
+        empty = _mask(pc.is_null(column.values)) & ~column.refused
         yield Fault(f"{field.name}: required", empty, _empty(field))
     if field.length is not None:
         yield _fault(

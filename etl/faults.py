@@ -1,7 +1,7 @@
 """Faults: which rows of a batch break which rule, and why, in words."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,13 @@ def rows_of(faults: Iterable[Fault], count: int) -> Mask:
     for fault in faults:
         bad |= fault.rows
     return bad
+
+
+def without(fault: Fault, places: Sequence[int]) -> Fault:
+    """Return a fault of fewer rows: those at ``places`` of the batch are mended."""
+    rows = fault.rows.copy()
+    rows[list(places)] = False
+    return replace(fault, rows=rows)
 
 
 def told_by_format(problems: Mapping[int, RowProblem], count: int) -> list[Fault]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from etl.formats import is_address, open_source
 from etl.layer_checks import LayerChecks
-from etl.mapping import Mapping, plan_columns, read_mapping, unused_columns
+from etl.mapping import Mapping, read_mapping
+from etl.plan import plan_columns, unused_columns
 from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import Source, SourceInfo, SourceOptions
@@ -120,7 +121,7 @@ def load(
             full=request.full,
             notes=[*source.info.notes, *notes],
         )
-        plans = plan_columns(layer, mapping, source.info.columns)
+        plans = plan_columns(layer, mapping, source.info.columns, catalogue)
         free = tuple(name for name in source.info.columns if name not in source.info.position)
         if request.valid_from is None and (mapping is None or mapping.start is None):
             report.notes.append("no date was given (--valid-from): valid from today")
@@ -129,7 +130,7 @@ def load(
             layer,
             plans,
             _shape_maker(request, mapping, layer, crs, way),
-            catalogue.codes,
+            catalogue,
             mapping.heights if mapping else None,
             checks := LayerChecks(layer, catalogue, mapping.checks if mapping else {}),
             report.valid_from,

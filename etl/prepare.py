@@ -1,6 +1,6 @@
 """From a batch of the source to good rows in the layer's form and bad rows with their reasons."""
 
-from collections.abc import Mapping as ReadOnly
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,15 +13,16 @@ from etl.checks import check_columns
 from etl.columns import Column, Measure, build_columns, column_of
 from etl.convert import to_float
 from etl.duplicates import DuplicateKeys
+from etl.editions import settle
 from etl.faults import Fault, Mask, rows_of, told_by_format
 from etl.layer_checks import LayerChecks
-from etl.mapping import ColumnPlan
 from etl.mapping import Heights as HeightRule
+from etl.measures import measure
+from etl.plan import ColumnPlan
 from etl.reader import SourceBatch
 from etl.refused import bad_rows
 from etl.shapes import Heights, ShapeMaker, Shapes
-from gis.geometry import ellipsoidal_area, geodesic_length
-from layers.code_list import CodeList
+from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.store import BadRow
 
@@ -48,6 +49,8 @@ class PreparedBatch:
     #: The file of the source that the rows come from, where there are several.
     part: str | None = None
     last_row: int = 0
+    #: What a person should know of the whole survey.
+    notes: Sequence[str] = ()
 
 
 class Preparer:
@@ -58,7 +61,7 @@ class Preparer:
         layer: LayerDefinition,
         plans: list[ColumnPlan],
         shape_maker: ShapeMaker,
-        codes: ReadOnly[str, CodeList],
+        catalogue: Catalogue,
         heights: HeightRule | None,
         checks: LayerChecks,
         valid_from: datetime,
@@ -66,7 +69,9 @@ class Preparer:
         self._layer = layer
         self._plans = plans
         self._shape_maker = shape_maker
-        self._codes = codes
+        self._catalogue = catalogue
+        self._codes = catalogue.codes
+        self._settled = False
         self._heights = heights
         self._checks = checks
         self._valid_from = valid_from
@@ -81,9 +86,11 @@ class Preparer:
         """
         count = batch.attributes.num_rows
         numbers = batch.row_numbers
+        notes = self._settle(batch)
         shapes = self._shape_maker.make(batch.wkb, self._read_heights(batch))
-        columns = self._columns(batch, lambda what: _measure(what, shapes))
+        columns = self._columns(batch, lambda what: measure(what, shapes.geometries))
         faults = told_by_format(batch.problems, count) + shapes.faults
+        faults += [fault for column in columns for fault in column.faults]
         faults += check_columns(self._layer, columns, self._codes, count)
         rows = self._check_rows(numbers, columns, shapes)
         errors, warnings = self._checks.check_rows(rows)
@@ -107,11 +114,20 @@ class Preparer:
             flattened=shapes.flattened,
             part=batch.part,
             last_row=int(numbers[-1]) if count else 0,
+            notes=notes,
         )
 
-    def _columns(self, batch: SourceBatch, measure: Measure) -> list[Column]:
+    def _columns(self, batch: SourceBatch, measures: Measure) -> list[Column]:
         """Fill the layer's fields."""
-        return build_columns(self._plans, batch, measure)
+        return build_columns(self._plans, batch, measures)
+
+    def _settle(self, batch: SourceBatch) -> list[str]:
+        """Look at the first rows for codes of other editions; return what to tell."""
+        if self._settled or not batch.attributes.num_rows:
+            return []
+        self._settled = True
+        self._plans, notes = settle(self._layer, self._plans, batch, self._catalogue)
+        return notes
 
     def _check_rows(
         self, numbers: NDArray[np.int64], columns: list[Column], shapes: Shapes
@@ -159,15 +175,7 @@ def _heights_of(batch: SourceBatch, name: str, rule: HeightRule) -> NDArray[np.f
     numbers, _ = to_float(column_of(batch, name))
     heights: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False).astype(float)
     unknown = np.isin(heights, rule.null)
-    return np.where(unknown, np.nan, heights * rule.scale)
-
-
-def _measure(what: str, shapes: Shapes) -> NDArray[np.float64]:
-    function = ellipsoidal_area if what == "area" else geodesic_length
-    present = np.asarray(shapes.geometries != np.array(None), dtype=bool)
-    values = np.full(len(present), np.nan)
-    values[present] = function(shapes.geometries[present])
-    return values
+    return np.where(unknown, np.nan, heights * rule.metres)
 
 
 def _warned(

@@ -13,9 +13,11 @@ from sqlalchemy import and_, select
 
 from etl.columns import Column, Measure, build_columns
 from etl.convert import ARROW_TYPES, convert, to_text
+from etl.faults import without
 from etl.layer_checks import LayerChecks
 from etl.load import LoadRun, Progress
-from etl.mapping import Mapping, plan_columns, read_mapping
+from etl.mapping import Mapping, read_mapping
+from etl.plan import plan_columns
 from etl.prepare import Preparer
 from etl.reader import SourceBatch
 from etl.repair_source import RepairBatch, RepairSource
@@ -118,9 +120,11 @@ def _retry_load(
         source = RepairSource(rows, layer.key, names, settings.batch_rows)
         preparer = _RepairPreparer(
             layer,
-            plan_columns(layer, mapping, source.info.columns) if source.info.columns else [],
+            plan_columns(layer, mapping, source.info.columns, catalogue)
+            if source.info.columns
+            else [],
             _shape_maker(request, mapping, layer, survey.crs),
-            catalogue.codes,
+            catalogue,
             mapping.heights if mapping else None,
             checks,
             survey.valid_from,
@@ -237,8 +241,9 @@ def _mended(layer: LayerDefinition, columns: list[Column], batch: RepairBatch) -
         for at, place in enumerate(places):
             values[place], source[place] = fresh[at].as_py(), given[at].as_py()
             unreadable[place] = bad[at]
+        faults = tuple(without(fault, places) for fault in column.faults)
         by_name[name] = Column(
-            field, pa.array(values, kind), unreadable, pa.array(source, pa.string())
+            field, pa.array(values, kind), unreadable, pa.array(source, pa.string()), faults
         )
     return [by_name[name] for name in layer.field_names if name in by_name]
 

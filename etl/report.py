@@ -71,6 +71,7 @@ class LoadReport:
             self.repairs.append({"row": number, "reason": reason})
         self.without_height += batch.without_height
         self.flattened += batch.flattened
+        self.notes += batch.notes
         for rule, rows in batch.broken.items():
             self.count_rule(rule, "error", len(rows), rows, examples)
         for rule, (count, shown) in batch.warned.items():

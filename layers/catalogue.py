@@ -129,3 +129,8 @@ def _refuse_unknown_codes(path: Path, layer: LayerDefinition, codes: dict[str, C
             raise DefinitionError(
                 f"{path}: fields.{entry.name}.codes: there is no code list '{entry.codes}'"
             )
+        for name in entry.editions.lists.values() if entry.editions else ():
+            if name not in codes:
+                raise DefinitionError(
+                    f"{path}: fields.{entry.name}.editions: there is no code list '{name}'"
+                )

@@ -76,6 +76,8 @@ class Translations:
         return sorted(start for start in self.lists if self._leads(start, target))
 
     def _leads(self, start: str, target: str) -> bool:
+        if target not in self.lists:
+            return False
         held = self.lists[target].codes.keys()
         return any(
             one == start and (end == target or self.lists[end].codes.keys() <= held)

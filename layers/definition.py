@@ -101,6 +101,19 @@ class FieldType(StrEnum):
     DATETIME = "datetime"
 
 
+class Editions(_Strict):
+    """Other editions of a field's code list, in which surveys still come."""
+
+    #: Code list to translate from, by what ``named_in`` calls it.
+    lists: dict[str, Identifier] = Field(min_length=1)
+    #: The field that keeps the code as surveyed.
+    original: Identifier | None = None
+    #: The field that says of which edition that code is.
+    named_in: Identifier | None = None
+    #: Translate a survey whose codes are of another edition without being asked.
+    translate: bool = False
+
+
 class FieldDefinition(_Strict):
     """One attribute of a layer."""
 
@@ -113,6 +126,8 @@ class FieldDefinition(_Strict):
     unit: str | None = None
     #: The code list (``layers/codes/SCHEME.csv``) the values must be in.
     codes: Identifier | None = None
+    #: Other editions of that list.
+    editions: Editions | None = None
     #: A regular expression that the whole text must match.
     pattern: str | None = None
     min: float | None = None
@@ -134,6 +149,8 @@ class FieldDefinition(_Strict):
             raise ValueError("min and max are for integer and number fields only")
         if self.codes and self.type not in (FieldType.TEXT, FieldType.INTEGER):
             raise ValueError("codes are for text and integer fields only")
+        if self.editions and not self.codes:
+            raise ValueError("editions are those of a code list: give codes")
         return self
 
     @field_validator("pattern")
@@ -273,6 +290,19 @@ class LayerDefinition(_Strict):
         check_names = [check.name for check in self.checks]
         if len(set(check_names)) != len(check_names):
             raise ValueError("two checks have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _editions_refer(self) -> Self:
+        for entry in self.fields:
+            editions = entry.editions
+            kept = (editions.original, editions.named_in) if editions is not None else ()
+            for name in kept:
+                if name is not None and name not in self.field_names:
+                    raise ValueError(
+                        f"fields.{entry.name}.editions names the field '{name}', "
+                        "which is not defined"
+                    )
         return self
 
     def _aliases_are_unique(self) -> None:

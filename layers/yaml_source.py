@@ -18,7 +18,7 @@ _FastestLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLo
 
 
 class _StrictLoader(_FastestLoader):  # type: ignore[valid-type, misc]
-    """A safe loader that refuses a key given twice and leaves dates as text."""
+    """A safe loader that refuses a key given twice and leaves dates, yes and no as text."""
 
 
 def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -38,8 +38,19 @@ def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode) -
 _StrictLoader.add_constructor(
     yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates
 )
+
+
+def _is_plain(first: str, tag: str) -> bool:
+    """Tell whether plain text that begins so may be of that type.
+
+    A column may be called NO, ON or Y: only ``true`` and ``false`` are booleans, as in YAML 1.2.
+    """
+    kind = tag.rpartition(":")[2]
+    return kind != "timestamp" and not (kind == "bool" and first in "yYnNoO")
+
+
 _StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, regexp) for tag, regexp in resolvers if _is_plain(first, tag)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -84,6 +95,20 @@ def load_model(path: Path, model: type[Model]) -> Model:
             for fault in error.errors()
         ]
         raise DefinitionError("\n".join(faults)) from error
+
+
+def line_of(path: Path, location: Location) -> int:
+    """Return the 1-based line of a YAML file in which a value stands; 1 if it cannot be told.
+
+    Args:
+        path: The file.
+        location: The keys and places that lead to the value.
+    """
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return 1
+    return _line_of(node, location)
 
 
 def _line_of(node: yaml.Node | None, location: Location) -> int:

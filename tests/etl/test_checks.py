@@ -18,7 +18,8 @@ from shapely.geometry.base import BaseGeometry
 from etl.columns import Column
 from etl.duplicates import DuplicateKeys
 from etl.layer_checks import LayerChecks
-from etl.mapping import Heights, plan_columns
+from etl.mapping import Heights
+from etl.plan import plan_columns
 from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import SourceBatch
@@ -59,7 +60,7 @@ def prepare(
     )
     plans = plan_columns(layer, None, tuple(columns))
     checks = LayerChecks(layer, alone(layer), {})
-    preparer = Preparer(layer, plans, maker, CODES, heights, checks, DATE)
+    preparer = Preparer(layer, plans, maker, alone(layer), heights, checks, DATE)
     wkb = pa.array([shape.wkb if shape is not None else None for shape in shapes], pa.binary())
     return preparer.prepare(SourceBatch(1, table, wkb))
 
@@ -264,7 +265,7 @@ def test_text_in_another_encoding_than_assumed_is_told() -> None:
     maker = ShapeMaker(PLOT.geometry, source, to_storage(source), anywhere=False)
     plans = plan_columns(PLOT, None, ("bsm", "owner"))
     checks = LayerChecks(PLOT, alone(PLOT), {})
-    preparer = Preparer(PLOT, plans, maker, CODES, None, checks, DATE)
+    preparer = Preparer(PLOT, plans, maker, alone(PLOT), None, checks, DATE)
     with pytest.raises(LoadRefused, match="row 1 is not in the encoding assumed: say --encoding"):
         preparer.prepare(SourceBatch(1, table, pa.array([HERE.wkb], pa.binary())))
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from etl.columns import build_columns
-from etl.mapping import Mapping, plan_columns, read_mapping, split_template, unused_columns
+from etl.mapping import Mapping, read_mapping, split_template
+from etl.plan import plan_columns, unused_columns
 from etl.reader import SourceBatch
 from layers.errors import DefinitionError, LoadRefused, UnknownField
 from tests.etl.conftest import PLOT
