@@ -107,12 +107,19 @@ def _choose(path: Path, named: Path, options: SourceOptions) -> tuple[list[Part]
         return [Part(path, path.name, whole)], options
     found = sorted(_data_sets(path, path, chosen, options), key=lambda part: part.name)
     if not found:
-        raise LoadRefused(f"{named}: holds no data set ({_known(chosen)})")
+        raise LoadRefused(_no_data_set(path, named, chosen))
     if options.layer is not None:
         named_so = [part for part in found if part.path.stem == options.layer]
         if len(named_so) == 1:
             return named_so, replace(options, layer=None)
     return found, options
+
+
+def _no_data_set(folder: Path, named: Path, chosen: list[Reader]) -> str:
+    nested = archives.nested_archives(folder)
+    if nested:
+        return f"{named}: holds no data set but other archives ({nested[0]}): unpack them first"
+    return f"{named}: holds no data set; known are {_known(chosen)}"
 
 
 def _data_sets(

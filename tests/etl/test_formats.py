@@ -245,16 +245,6 @@ def test_refusals_name_the_archive_and_not_its_folder(tmp_path: Path) -> None:
     assert str(refusal.value).startswith(f"{archive}: in/broken.gpkg: cannot be read")
 
 
-def test_a_zip_cannot_write_outside_its_folder_or_fill_the_disk(tmp_path: Path) -> None:
-    archive = tmp_path / "evil.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("../../escaped.csv", "lon,lat\n1,2\n")
-    assert read(archive)[1].num_rows == 1
-    assert not list(tmp_path.parent.glob("escaped.csv"))
-    with pytest.raises(LoadRefused, match="unpacks to more than"):
-        open_source(archive, SourceOptions(), 3).__enter__()
-
-
 def test_of_several_geopackage_layers_one_must_be_named(tmp_path: Path) -> None:
     path = tmp_path / "city.gpkg"
     plots(2).to_file(path, layer="a")
