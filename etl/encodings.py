@@ -6,7 +6,9 @@ ISO-8859-1 and the text is spoilt. GB18030 contains GBK and GB 2312.
 
 import codecs
 import re
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -100,6 +102,57 @@ def encoding_of_text(path: Path) -> tuple[str, str | None]:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", None
     return guess([head], path.name)
+
+
+def text_chunks(path: Path, encoding: str) -> Iterator[str]:
+    """Yield the text of a file piece by piece.
+
+    Raises:
+        LoadRefused: If it is not in that encoding.
+    """
+    place = 0
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)("strict")
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                yield decoder.decode(block)
+                place += len(block)
+        yield decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise LoadRefused(
+            f"{path}: its text is not {encoding.upper()} near byte {place + error.start:,}: "
+            "say --encoding"
+        ) from error
+
+
+@contextmanager
+def as_utf8(path: Path, encoding: str | None) -> Iterator[tuple[Path, str | None]]:
+    """Give a text file in UTF-8: itself if it is that, else a temporary copy of the same name.
+
+    Args:
+        path: The file.
+        encoding: What it is said to be in; ``None`` finds out.
+
+    Yields:
+        The file to read, and a note for the report where the encoding had to be guessed.
+
+    Raises:
+        LoadRefused: If its text is not in that encoding, or in none that is known.
+    """
+    note = None
+    if encoding is not None:
+        codec = known_encoding(encoding)
+    else:
+        codec, note = encoding_of_text(path)
+    if codec in ("utf-8", "utf-8-sig"):
+        yield path, None
+        return
+    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
+        copy = Path(folder) / path.name
+        with copy.open("w", encoding="utf-8", newline="") as sink:
+            for chunk in text_chunks(path, codec):
+                sink.write(chunk)
+        yield copy, note
 
 
 def guess(values: list[bytes], name: str) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,41 @@ from layers.errors import LoadRefused
 # GDAL repeats in the log what is raised as an error anyway, and its reading threads write what
 # they warn of to the terminal, up to a thousand lines.
 logging.getLogger("pyogrio").setLevel(logging.CRITICAL)
-pyogrio.set_gdal_config_options({"CPL_LOG": os.devnull})
+pyogrio.set_gdal_config_options(
+    {
+        "CPL_LOG": os.devnull,
+        # A survey never makes the server ask another one; codes such as 0101 stay text.
+        "GML_DOWNLOAD_WFS_SCHEMA": "NO",
+        "GML_FIELDTYPES": "ALWAYS_STRING",
+    }
+)
+_ERRORS = (DataSourceError, DataLayerError, UnicodeDecodeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A file as GDAL is asked for it."""
+
+    path: Path
+    #: What the report calls the format.
+    format: str
+    #: The only GDAL drivers that may read it. Some others would follow whatever a file's text
+    #: points to (VRT, GDALG), so that a reader looks at the head before GDAL does.
+    drivers: tuple[str, ...]
+    #: Is put in front of the path, and makes GDAL try that driver alone; such as ``GeoJSON:``.
+    prefix: str = ""
+    #: What people know the file by, where ``path`` is a copy of it.
+    named: Path | None = None
+
+    @property
+    def address(self) -> str:
+        """What GDAL opens."""
+        return f"{self.prefix}{self.path}"
+
+    def refusal(self, error: object) -> LoadRefused:
+        """Return the error that says why it cannot be read."""
+        text = _one_line(error).replace(str(self.path), self.path.name)
+        return LoadRefused(f"{self.named or self.path}: cannot be read as {self.format}: {text}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +63,7 @@ class OgrSource:
     info: SourceInfo
     geometry_name: str
     stream: Any
+    path: Path
 
     def batches(self) -> Iterator[SourceBatch]:
         """Read all rows once; see :class:`etl.reader.Source`."""
@@ -37,14 +72,18 @@ class OgrSource:
             try:
                 batch = self.stream.read_next_batch()
             except StopIteration:
-                return
+                break
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise LoadRefused(
-                    f"{self.info.layer}: breaks off after row {first_row - 1}: {_one_line(error)}"
-                ) from error
+                raise self._broken(first_row - 1, _one_line(error)) from error
             if batch.num_rows:
                 yield self._split(batch, first_row)
                 first_row += batch.num_rows
+        expected = self.info.features
+        if expected is not None and first_row - 1 < expected:
+            raise self._broken(first_row - 1, f"it should have {expected}")
+
+    def _broken(self, rows: int, reason: str) -> LoadRefused:
+        return LoadRefused(f"{self.path}: breaks off after row {rows}: {reason}")
 
     def _split(self, batch: Any, first_row: int) -> SourceBatch:
         table = pa.Table.from_batches([batch])
@@ -56,14 +95,11 @@ class OgrSource:
 
 
 @contextmanager
-def open_layer(
-    path: Path, format_name: str, options: SourceOptions, **arguments: Any
-) -> Iterator[OgrSource]:
+def open_layer(dataset: Dataset, options: SourceOptions, **arguments: Any) -> Iterator[OgrSource]:
     """Open one layer with GDAL.
 
     Args:
-        path: The file.
-        format_name: What the report calls the format.
+        dataset: The file.
         options: The layer's name and the size of a batch are taken from here.
         arguments: Passed to ``pyogrio.open_arrow`` (``encoding``, driver options).
 
@@ -71,57 +107,63 @@ def open_layer(
         LoadRefused: If the file cannot be read, has no geometry, or has several layers and none
             is named.
     """
-    layer = choose_layer(path, format_name, options.layer)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            count = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
-            opened = pyogrio.open_arrow(
-                path, layer=layer, batch_size=options.batch_rows, use_pyarrow=True, **arguments
-            )
-            with opened as (meta, stream):
-                if meta["geometry_type"] is None:
-                    raise LoadRefused(f"{path}: layer '{layer}' has no geometry")
-                info = SourceInfo(
-                    format=format_name,
+    layer = choose_layer(dataset, options.layer)
+    with ExitStack() as stack:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                about = pyogrio.read_info(dataset.address, layer=layer, force_feature_count=True)
+                opened = pyogrio.open_arrow(
+                    dataset.address,
                     layer=layer,
-                    crs=meta["crs"],
-                    columns=tuple(str(name) for name in meta["fields"]),
-                    encoding=meta["encoding"],
-                    features=count if count >= 0 else None,
-                    notes=tuple(sorted({_one_line(entry.message) for entry in caught})),
+                    batch_size=options.batch_rows,
+                    use_pyarrow=True,
+                    **arguments,
                 )
-                yield OgrSource(info, meta["geometry_name"] or "wkb_geometry", stream)
-        except (DataSourceError, DataLayerError, UnicodeDecodeError, ValueError) as error:
-            raise LoadRefused(
-                f"{path}: cannot be read as {format_name}: {_one_line(error)}"
-            ) from error
+                meta, stream = stack.enter_context(opened)
+            except _ERRORS as error:
+                raise dataset.refusal(error) from error
+        if about["driver"] not in dataset.drivers:
+            raise dataset.refusal(f"it is {about['driver']}")
+        if meta["geometry_type"] is None:
+            raise LoadRefused(f"{dataset.named or dataset.path}: layer '{layer}' has no geometry")
+        info = SourceInfo(
+            format=dataset.format,
+            layer=layer,
+            crs=meta["crs"],
+            columns=tuple(str(name) for name in meta["fields"]),
+            encoding=meta["encoding"],
+            features=about["features"] if about["features"] >= 0 else None,
+            notes=tuple(sorted({_one_line(entry.message) for entry in caught})),
+        )
+        name = meta["geometry_name"] or "wkb_geometry"
+        yield OgrSource(info, name, stream, dataset.named or dataset.path)
 
 
-def choose_layer(path: Path, format_name: str, wanted: str | None) -> str:
-    """Return the layer to read: the one wanted, or the only one.
+def choose_layer(dataset: Dataset, wanted: str | None) -> str:
+    """Return the layer to read: the one wanted, or the only one with geometry.
 
     Raises:
         LoadRefused: If the file cannot be read, has no such layer, or has several.
     """
+    path = dataset.named or dataset.path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            names = [str(name) for name, _ in pyogrio.list_layers(path)]
-        except (DataSourceError, DataLayerError) as error:
-            raise LoadRefused(
-                f"{path}: cannot be read as {format_name}: {_one_line(error)}"
-            ) from error
-    if not names:
+            kinds = {str(name): kind for name, kind in pyogrio.list_layers(dataset.address)}
+        except _ERRORS as error:
+            raise dataset.refusal(error) from error
+    if not kinds:
         raise LoadRefused(f"{path}: holds no layer")
     if wanted is None:
+        names = [name for name, kind in kinds.items() if kind is not None] or list(kinds)
         if len(names) > 1:
             raise LoadRefused(
                 f"{path}: has several layers ({', '.join(names)}); say --source-layer"
             )
         return names[0]
-    if wanted not in names:
-        raise LoadRefused(f"{path}: has no layer '{wanted}'; it has {', '.join(names)}")
+    if wanted not in kinds:
+        raise LoadRefused(f"{path}: has no layer '{wanted}'; it has {', '.join(kinds)}")
     return wanted
 
 

@@ -1,14 +1,21 @@
 """ESRI Shapefile: a ``.shp`` with its companions, in whatever encoding departments write."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etl.encodings import encoding_of_shapefile, known_encoding, sibling
-from etl.ogr_source import open_layer
+from etl.ogr_source import Dataset, open_layer
 from etl.reader import Reader, Source, SourceOptions
-from layers.errors import LoadRefused
+from etl.shapefile_parts import (
+    MAGIC,
+    check_geometry_file,
+    check_index,
+    companion,
+    read_table,
+    with_restored_index,
+)
 
 
 @dataclass(frozen=True)
@@ -18,20 +25,40 @@ class ShapefileReader(Reader):
     name: str = "Shapefile"
     suffixes: frozenset[str] = frozenset({".shp"})
 
+    def recognises(self, path: Path, options: SourceOptions) -> bool:
+        """Say whether it has the magic bytes; see :class:`etl.reader.Reader`."""
+        with path.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+
     @contextmanager
     def open(self, path: Path, options: SourceOptions) -> Iterator[Source]:
         """Open a Shapefile; see :class:`etl.reader.Reader`."""
-        for suffix in (".shx", ".dbf"):
-            if sibling(path, suffix) is None:
-                raise LoadRefused(f"{path}: its {suffix} file is missing")
-        note = None
+        check_geometry_file(path)
+        table = read_table(companion(path, ".dbf"))
+        notes: list[str] = []
         if options.encoding is not None:
             encoding = known_encoding(options.encoding)
         else:
             encoding, note = encoding_of_shapefile(path)
-        with open_layer(path, self.name, options, encoding=encoding) as source:
-            notes = source.info.notes + ((note,) if note else ())
-            yield replace(source, info=replace(source.info, encoding=encoding, notes=notes))
+            notes += [note] if note else []
+        with ExitStack() as stack:
+            whole, index = path, sibling(path, ".shx")
+            if index is None:
+                whole = stack.enter_context(with_restored_index(path, table))
+                notes.append("its .shx file was missing and was restored without loss")
+            else:
+                check_index(path, index, table)
+            if table.deleted:
+                notes.append(f"{table.deleted:,} records are marked as deleted and were left out")
+            dataset = Dataset(whole, self.name, ("ESRI Shapefile",), named=path)
+            source = stack.enter_context(open_layer(dataset, options, encoding=encoding))
+            info = replace(
+                source.info,
+                encoding=encoding,
+                features=table.records - table.deleted,
+                notes=(*source.info.notes, *notes),
+            )
+            yield replace(source, info=info)
 
 
 READER: Reader = ShapefileReader()
