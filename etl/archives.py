@@ -32,7 +32,7 @@ _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 #: What a damaged archive makes zipfile raise; ``NotImplementedError`` is a compression it does not
 #: know, ``RuntimeError`` a password.
-_BROKEN = (
+BROKEN = (
     zipfile.BadZipFile,
     NotImplementedError,
     RuntimeError,
@@ -115,12 +115,14 @@ def _unpack(path: Path, folder: Path, limit: int) -> None:
                     f"{path}: unpacks to {_size(wanted)}, but the disk has {_size(max(free, 0))}"
                 )
             for member, inside in members:
-                _write(path, archive, member, folder / inside)
-    except _BROKEN as error:
+                unpack_member(path, archive, member, folder / inside)
+    except BROKEN as error:
         raise LoadRefused(f"{path}: cannot be unpacked: {_reason(error)}") from error
 
 
-def _write(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def unpack_member(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path
+) -> None:
     """Write one member, and no byte more than it declared."""
     name = _name(member)
     try:
@@ -132,7 +134,7 @@ def _write(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target
                 if written > member.file_size:
                     raise LoadRefused(f"{path}: the member '{name}' is larger than it declares")
                 sink.write(block)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise LoadRefused(
             f"{path}: the member '{name}' cannot be unpacked: {_reason(error)}"
         ) from error

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
-from python_calamine import CalamineError, CalamineWorkbook
 
 from etl.convert import to_text
 from etl.encodings import encoding_of_shapefile, encoding_of_text, known_encoding
+from etl.workbooks import open_workbook
 from layers.errors import LoadRefused
 
 #: Files that hold one table, named as the file is, and files that hold several.
@@ -212,11 +212,8 @@ def sheet_names(path: Path) -> list[str]:
     Raises:
         LoadRefused: If it is no workbook.
     """
-    try:
-        with CalamineWorkbook.from_path(str(path)) as workbook:
-            return list(workbook.sheet_names)
-    except (CalamineError, OSError) as error:
-        raise LoadRefused(f"{path}: cannot be read as a workbook: {_one_line(error)}") from error
+    with open_workbook(path) as workbook:
+        return list(workbook.sheet_names)
 
 
 def plain_layers(path: Path) -> list[str]:
@@ -241,11 +238,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _sheet_rows(path: Path, name: str) -> Iterator[list[Any]]:
-    try:
-        with CalamineWorkbook.from_path(str(path)) as workbook:
-            yield from workbook.get_sheet_by_name(name).iter_rows()
-    except (CalamineError, OSError) as error:
-        raise LoadRefused(f"{path}: sheet '{name}' cannot be read: {_one_line(error)}") from error
+    with open_workbook(path) as workbook:
+        yield from workbook.get_sheet_by_name(name).iter_rows()
 
 
 def _cell_text(cell: Any) -> str | None:

@@ -48,14 +48,21 @@ def read(
 
 def test_the_formats_are_these() -> None:
     assert {reader.name: sorted(reader.suffixes) for reader in file_readers()} == {
-        "CSV": [".csv"],
         "CityJSON": [".json", ".jsonl"],
+        "CSV": [".csv", ".tab", ".tsv", ".txt"],
+        "FileGDB": [],
+        "FlatGeobuf": [".fgb"],
+        "GML": [".gml"],
         "GeoJSON": [".geojson", ".json"],
+        "GeoJSONSeq": [".geojsonl", ".geojsons", ".jsonl", ".ndgeojson", ".ndjson"],
         "GeoPackage": [".gpkg"],
         "Mining corner list": [".csv", ".txt", ".xls", ".xlsx"],
+        "GeoParquet": [".geoparquet", ".parquet"],
+        "KML": [".kml", ".kmz"],
         "Pipe tables": [".accdb", ".gpkg", ".mdb", ".xls", ".xlsx"],
         "Plot exchange text": [".txt"],
         "Shapefile": [".shp"],
+        "XLSX": [".xls", ".xlsm", ".xlsx"],
     }
     assert [reader.name for reader in address_readers()] == []
 

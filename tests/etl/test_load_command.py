@@ -188,7 +188,7 @@ def good(folder: Path) -> Path:
     [
         (missing, ("--layer", "place_name"), "missing.gpkg: there is no such file"),
         (corrupt, ("--layer", "place_name"), "corrupt.gpkg: cannot be read as GeoPackage"),
-        (torn, ("--layer", "place_name"), "geometry_missing"),
+        (torn, ("--layer", "place_name"), "is truncated"),
         (empty_zip, ("--layer", "place_name"), "empty.zip: holds no data set"),
         (no_zip, ("--layer", "place_name"), "no.zip: cannot be unpacked"),
         (unknown_format, ("--layer", "place_name"), "drawing.dwg: its format is not known"),
