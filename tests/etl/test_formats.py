@@ -61,6 +61,7 @@ def test_the_formats_are_these() -> None:
         "KML": [".kml", ".kmz"],
         "Pipe tables": [".accdb", ".gpkg", ".mdb", ".xls", ".xlsx"],
         "Plot exchange text": [".txt"],
+        "Raster": [".asc", ".hgt", ".img", ".tif", ".tiff"],
         "Shapefile": [".shp"],
         "XLSX": [".xls", ".xlsm", ".xlsx"],
     }
