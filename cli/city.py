@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from layers.catalogue import Catalogue, load_catalogue
 from layers.database import translated_errors, writing_engine
 from layers.errors import DatabaseUnavailable
+from layers.load_desk import LoadDesk
 from layers.schema import shortcomings
 from layers.settings import LayersSettings
 from layers.store import Store
@@ -46,6 +47,20 @@ def open_store(url: str, catalogue: Catalogue) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def open_desk(url: str) -> Iterator[LoadDesk]:
+    """The desk of loads at ``url``, closed at the end.
+
+    Raises:
+        DatabaseUnavailable: The address is not one of PostgreSQL.
+    """
+    desk = LoadDesk(url)
+    try:
+        yield desk
+    finally:
+        desk.close()
 
 
 def refuse_unready(url: str, catalogue: Catalogue) -> None:

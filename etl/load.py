@@ -98,7 +98,7 @@ def load(
     """
     started = time.monotonic()
     mapping = read_mapping(request.mapping) if request.mapping is not None else None
-    layer = catalogue.layer(_layer_name(request, mapping))
+    layer = catalogue.layer(layer_name(request, mapping))
     said = request.crs or (mapping.crs if mapping else None)
     said_crs = _resolve(said) if said is not None else None
     options = replace(_options(request, mapping, said_crs, settings), target=layer.name)
@@ -116,7 +116,7 @@ def load(
             accuracy_m=way.accuracy_m,
             encoding=source.info.encoding,
             operator=request.operator,
-            valid_from=_valid_from(request, mapping),
+            valid_from=date_of(request, mapping),
             mapping=request.mapping.name if request.mapping else None,
             full=request.full,
             notes=[*source.info.notes, *notes],
@@ -236,7 +236,12 @@ class LoadRun:
         raise RefusedLoad(f"{self.report.source}: {reason}", self.report)
 
 
-def _layer_name(request: LoadRequest, mapping: Mapping | None) -> str:
+def layer_name(request: LoadRequest, mapping: Mapping | None) -> str:
+    """Return the layer that a request or its mapping names.
+
+    Raises:
+        LoadRefused: If neither does, or they disagree.
+    """
     if request.layer is None and mapping is None:
         raise LoadRefused("say the layer with --layer, or give a mapping that names it")
     if request.layer is not None and mapping is not None and mapping.layer != request.layer:
@@ -317,7 +322,8 @@ def _short(crs: str) -> str:
     return crs if len(crs) < 40 else crs.split('"')[1]
 
 
-def _valid_from(request: LoadRequest, mapping: Mapping | None) -> datetime:
+def date_of(request: LoadRequest, mapping: Mapping | None) -> datetime:
+    """Return since when things are as the survey says: the date given, else today in Beijing."""
     if request.valid_from is not None:
         return request.valid_from
     if mapping is not None and mapping.start is not None:

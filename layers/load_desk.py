@@ -29,7 +29,7 @@ from layers.load_line import (
     submitted_before,
     values_of,
 )
-from layers.load_locks import is_alive
+from layers.load_locks import is_alive, writer_of
 from layers.load_records import (
     ENDED,
     INTERRUPTED,
@@ -205,8 +205,11 @@ class LoadDesk:
                 announce_load(connection, load_id)
         return interrupted
 
-    def look_at_job(self, load_id: int, job_id: int) -> str:
-        """Say what is to be done about a job: ``run``, ``wait`` or ``drop``."""
+    def look_at_job(self, load_id: int, job_id: int, max_attempts: int) -> str:
+        """Say what is to be done about a job: ``run``, ``wait`` or ``drop``.
+
+        A load that was interrupted as often as it may be tried is ended.
+        """
         with self._transaction() as connection:
             row = connection.execute(state_of(load_id)).first()
             if row is None or row.job_id != job_id:
@@ -216,6 +219,10 @@ class LoadDesk:
             if row.status in ENDED:
                 # It ended, and what ran it died before it said so.
                 release(connection, load_id, row.layer)
+                return "drop"
+            if row.status == "running" and row.attempts >= max_attempts:
+                reason = f"{INTERRUPTED} (after {row.attempts} attempts)"
+                end_load(connection, row, "failed", reason)
                 return "drop"
         return "run"
 
@@ -313,6 +320,11 @@ class LoadDesk:
                 )
             )
             announce_load(connection, load_id)
+
+    def interrupt(self, load_id: int) -> None:
+        """End the statement that a load waits for, if it does; what then is for the load to say."""
+        with self._transaction() as connection:
+            connection.execute(select(func.pg_cancel_backend(writer_of(load_id))))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

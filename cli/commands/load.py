@@ -1,36 +1,27 @@
 """``onemap load``: a survey file becomes versions of a layer's features."""
 
 import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
-from cli.city import catalogue_of, database_url, open_store
+from cli.city import catalogue_of, database_url, open_desk, open_store
+from cli.load_bar import load_bar
+from cli.load_watch import follow, outcome_text
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from etl.formats import is_address
-from etl.load import LoadRequest, RefusedLoad, load
-from etl.load import Progress as LoadProgress
+from etl.jobs import Tools, load_now, queued_load
+from etl.load import LoadRequest, RefusedLoad
 from etl.report import LoadReport
 from etl.settings import EtlSettings
 from gis.times import parse_instant
 from layers.errors import OneMapError
 from layers.settings import LayersSettings
 
-_STAGES = {"checking": "reading and checking", "applying": "writing versions", "done": "done"}
+_STILL_QUEUED = "interrupted: a load that was queued goes on without being watched"
 #: Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
 _INTERRUPTED = 130
 
@@ -92,6 +83,12 @@ def load_command(
         bool, typer.Option("--anywhere", help="Accept positions outside the CRS's area of use.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Do not load it here: leave it to onemap worker.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--follow", help="With --queue: wait for the load's end.")
+    ] = False,
 ) -> None:
     """Load a survey file into a layer: all its good rows in one transaction, or nothing."""
     if report is not None and not report.absolute().parent.is_dir():
@@ -112,7 +109,14 @@ def load_command(
         full=full,
         anywhere=anywhere,
     )
+    if wait and not queue:
+        _fail("--follow goes with --queue; without it the load runs here and is shown anyway")
+    if queue and report is not None:
+        _fail("--report does not go with --queue: the load's record keeps its report")
     try:
+        if queue:
+            _queue(request, wait=wait)
+            return
         done = _run(request)
     except RefusedLoad as error:
         _write(report, error.report)
@@ -120,7 +124,7 @@ def load_command(
     except OneMapError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        _fail("interrupted: nothing was changed", _INTERRUPTED)
+        _fail(_STILL_QUEUED if queue else "interrupted: nothing was changed", _INTERRUPTED)
     else:
         _write(report, done)
         typer.echo(done.as_text())
@@ -133,42 +137,26 @@ def register(app: typer.Typer) -> None:
 
 def _run(request: LoadRequest) -> LoadReport:
     settings, etl = read_settings(LayersSettings), read_settings(EtlSettings)
+    catalogue, url = catalogue_of(settings), database_url(settings)
+    with orderly_end(), open_store(url, catalogue) as store, open_desk(url) as desk:
+        with load_bar() as bar:
+            return load_now(request, Tools(store, desk, catalogue, etl), bar.tell)
+
+
+def _queue(request: LoadRequest, *, wait: bool) -> None:
+    """Hand a load to the workers, and say its number."""
+    settings = read_settings(LayersSettings)
     catalogue = catalogue_of(settings)
-    with orderly_end(), open_store(database_url(settings), catalogue) as store, _bar() as tell:
-        return load(request, store, catalogue, etl, tell)
-
-
-class _Bar:
-    """Shows how far a load has come."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("opening", total=None)
-
-    def __call__(self, state: LoadProgress) -> None:
-        self._progress.update(
-            self._task,
-            description=_STAGES[state.stage],
-            completed=state.rows,
-            total=state.total,
-        )
-
-
-@contextmanager
-def _bar() -> Iterator[_Bar]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    # Where nobody watches it, a bar would only leave an empty line in front of an error's one.
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        yield _Bar(progress)
+    with orderly_end(), open_desk(database_url(settings)) as desk:
+        desk.refuse_unfit(catalogue)
+        load_id = desk.submit(queued_load(request, catalogue)).load_id
+        typer.echo(f"load {load_id} is queued: onemap loads watch {load_id}")
+        if not wait:
+            return
+        record = follow(desk, load_id)
+    typer.echo(outcome_text(record))
+    if record.status != "done":
+        raise typer.Exit(1)
 
 
 def _write(path: Path | None, report: LoadReport) -> None:

@@ -12,7 +12,16 @@ from cli.registry import command_groups, command_names, register_all
 
 
 def test_the_groups_are_these() -> None:
-    assert command_groups() == ["demo", "layers", "load", "migrate", "serve", "version"]
+    assert command_groups() == [
+        "demo",
+        "layers",
+        "load",
+        "loads",
+        "migrate",
+        "serve",
+        "version",
+        "worker",
+    ]
 
 
 def test_the_commands_are_these() -> None:
@@ -23,9 +32,12 @@ def test_the_commands_are_these() -> None:
         "demo",
         "layers",
         "load",
+        "loads",
         "migrate",
+        "run-load",
         "serve",
         "version",
+        "worker",
     ]
 
 

@@ -269,7 +269,7 @@ def test_an_interrupted_load_changes_nothing_and_is_recorded_as_failed(
         if state.rows:
             signal.raise_signal(number)
 
-    monkeypatch.setattr("cli.commands.load._Bar.__call__", interrupt)
+    monkeypatch.setattr("cli.load_bar.LoadBar.tell", interrupt)
     result = onemap("load", good(tmp_path), "--layer", "place_name")
     assert result.exit_code == 130
     assert result.stderr == "onemap load: interrupted: nothing was changed\n"

@@ -72,8 +72,8 @@ def test_loads_of_a_layer_get_their_job_one_after_the_other(
     assert desk.record(first).status == "cancelled"
     assert desk.record(first).final
     assert jobs(fresh_database) == [first, other, second]
-    assert desk.look_at_job(first, 1) == "drop"
-    assert desk.look_at_job(second, job_of(fresh_database, second)) == "run"
+    assert desk.look_at_job(first, 1, 5) == "drop"
+    assert desk.look_at_job(second, job_of(fresh_database, second), 5) == "run"
 
 
 def test_the_same_key_gives_the_same_load(desk: LoadDesk) -> None:
@@ -103,7 +103,7 @@ def test_a_load_that_is_attended_to_lives_and_can_be_cancelled(
             40,
         )
         assert record.attempts == 1
-        assert desk.look_at_job(load_id, job_id) == "wait"
+        assert desk.look_at_job(load_id, job_id, 5) == "wait"
         with pytest.raises(LayerBusy), desk.attend(load_id, job_id):
             pass
         desk.cancel(load_id)
