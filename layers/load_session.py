@@ -172,6 +172,16 @@ class LoadSession:
         """
         return self._connection.execute(statement).all()
 
+    def stream(self, statement: Select[Any], rows: int) -> Iterator[Sequence[Any]]:
+        """Run a query as ``fetch`` does, but take its rows a few at a time.
+
+        Args:
+            statement: The query.
+            rows: How many rows to hold at once.
+        """
+        result = self._connection.execute(statement, execution_options={"yield_per": rows})
+        yield from result.partitions()
+
     def renew_stage_statistics(self) -> None:
         """Renew the planner's statistics of the staged rows."""
         self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))

@@ -5,14 +5,13 @@ applied. Reads of layers go through ``layers.queries`` like all others, with ful
 check finds is told to the operator who loads, nobody else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Row,
     Select,
     Subquery,
     and_,
@@ -51,12 +50,18 @@ class SurveyView:
         self.full = full
         #: The survey's good rows: ``source_row``, the fields, ``geom`` and ``tile_geom``.
         self.stage = stage_table(layer)
+        #: Things that several checks of the load share.
+        self.shared: dict[object, Any] = {}
         self._session = session
         self._empty: dict[str, bool] = {}
 
-    def fetch(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    def fetch(self, statement: Select[Any]) -> Sequence[Any]:
         """Run a query within the load's transaction."""
         return self._session.fetch(statement)
+
+    def stream(self, statement: Select[Any], rows: int) -> Iterator[Sequence[Any]]:
+        """Run a query as ``fetch`` does, but take its rows a few at a time."""
+        return self._session.stream(statement, rows)
 
     def index_stage(self) -> None:
         """Give the stage an index of boxes, for joins by place; done once."""
