@@ -119,6 +119,7 @@ def load(
             valid_from=date_of(request, mapping),
             mapping=request.mapping.name if request.mapping else None,
             full=request.full,
+            position=source.info.position,
             notes=[*source.info.notes, *notes],
         )
         plans = plan_columns(layer, mapping, source.info.columns, catalogue)

@@ -39,6 +39,8 @@ class LoadReport:
     valid_from: datetime
     mapping: str | None
     full: bool
+    #: The source's columns that gave the geometry, where it came from columns.
+    position: tuple[str, ...] = ()
     load_id: int | None = None
     rows: int = 0
     good: int = 0

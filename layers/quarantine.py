@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from layers.errors import FeatureNotFound, LoadRefused
 from layers.quarantine_rows import WAITING, from_wkb, json_ready, publish, tile_wkb
 from layers.quarantine_view import PLACE
-from layers.system_tables import quarantine_table
+from layers.system_tables import load_table, quarantine_table
 from layers.tables import STORAGE_SRID, TILE_SRID
 
 STATES = (*WAITING, "resolved", "discarded")
@@ -74,6 +74,8 @@ class RefusedRow:
     note: str | None
     created_at: datetime
     updated_at: datetime
+    #: The source's columns that gave the geometry, where it came from columns.
+    position: tuple[str, ...] = ()
 
     @property
     def is_mapped(self) -> bool:
@@ -83,6 +85,11 @@ class RefusedRow:
 
 def refused_rows(selection: Selection, *, limit: int | None = None) -> Select[Any]:
     """Return the statement for refused rows, in the order of their ids."""
+    position = (
+        select(load_table.c.report["position"])
+        .where(load_table.c.load_id == _ROW.load_id)
+        .scalar_subquery()
+    )
     return (
         select(
             _ROW.quarantine_id,
@@ -103,6 +110,7 @@ def refused_rows(selection: Selection, *, limit: int | None = None) -> Select[An
             _ROW.note,
             _ROW.created_at,
             _ROW.updated_at,
+            position.label("position"),
         )
         .where(*selection.conditions())
         .order_by(_ROW.quarantine_id)
@@ -153,6 +161,7 @@ def read_refused(row: Any) -> RefusedRow:
         note=row.note,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        position=tuple(row.position or ()),
     )
 
 
