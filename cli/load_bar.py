@@ -23,6 +23,8 @@ _STAGES = {
     "opening": "opening",
     "reading": "reading",
     "checking": "reading and checking",
+    "writing": "writing rows",
+    "indexing": "building indexes",
     "applying": "writing versions",
     "done": "done",
 }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from etl.convert import ARROW_TYPES, to_text
 from etl.faults import Mask
+from etl.shapes import Shapes
 from gis.geometry import Geometries, ellipsoidal_area, geodesic_length
 from gis.paths import Paths, paths_of
 from layers.code_list import CodeList
@@ -32,8 +33,7 @@ class CheckRows:
     numbers: NDArray[np.int64]
     #: Field name to values in the field's Arrow type; fields that no column fills are absent.
     columns: Mapping[str, pa.Array]
-    #: EPSG:4490, ``None`` where a row has no usable geometry.
-    geometries: Geometries
+    shapes: Shapes
     codes: Mapping[str, CodeList]
     #: From when on the survey says how things are.
     valid_from: datetime
@@ -80,6 +80,11 @@ class CheckRows:
         """Return one value for a message."""
         value = self.values(name)[row].as_py()
         return "nothing" if value is None else f"{value:g}" if type(value) is float else str(value)
+
+    @property
+    def geometries(self) -> Geometries:
+        """EPSG:4490, ``None`` where a row has no usable geometry."""
+        return self.shapes.geometries
 
     @cached_property
     def present(self) -> Mask:

@@ -1,16 +1,11 @@
 """Find business keys that a file holds more than once, without keeping the keys."""
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pandas.util import hash_array
 
 from etl.columns import Column
-from etl.convert import to_text
 from etl.faults import Fault, Mask
-
-#: Separates the parts of a key; it stands in no text that people write.
-_SEPARATOR = "\x1f"
+from layers.key_hashes import SEPARATOR, key_hashes, key_texts
 
 
 class DuplicateKeys:
@@ -24,20 +19,30 @@ class DuplicateKeys:
         #: Sorted runs of hashes with their rows; neighbours are merged when of like size.
         self._runs: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
 
-    def check(self, columns: list[Column], rows: NDArray[np.int64], usable: Mask) -> list[Fault]:
+    def hashes(self, columns: list[Column]) -> NDArray[np.uint64]:
+        """Return a batch's hashes; this may be done for several batches at once."""
+        by_name = {column.field.name: column for column in columns}
+        return key_hashes([by_name[name].values for name in self._key])
+
+    def check(
+        self,
+        columns: list[Column],
+        rows: NDArray[np.int64],
+        usable: Mask,
+        hashes: NDArray[np.uint64],
+    ) -> list[Fault]:
         """Tell which rows repeat a key of an earlier good row, in this batch or before.
 
         Args:
             columns: The batch's fields.
             rows: Row numbers in the file.
             usable: Rows that passed the other checks; only these count.
+            hashes: What ``hashes`` gave for the batch.
         """
         by_name = {column.field.name: column for column in columns}
-        parts = [to_text(by_name[name].values) for name in self._key]
-        joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
+        parts = [by_name[name].values for name in self._key]
         places = np.flatnonzero(usable)
-        texts = joined.to_numpy(zero_copy_only=False)
-        hashes = hash_array(texts[places], categorize=False)
+        hashes = hashes[places]
         order = np.argsort(hashes, kind="stable")
         hashes, places = hashes[order], places[order]
         again = np.zeros(len(hashes), dtype=bool)
@@ -57,8 +62,10 @@ class DuplicateKeys:
         first = dict(zip(places[again].tolist(), earlier[again].tolist(), strict=True))
         name = ", ".join(self._key)
 
+        texts = key_texts(parts)
+
         def describe(row: int) -> str:
-            key = str(texts[row]).replace(_SEPARATOR, ", ")
+            key = str(texts[row]).replace(SEPARATOR, ", ")
             return f"the key {name} = '{key}' already stands in row {first[row]}"
 
         return [Fault("duplicate_key", repeated, describe)]

@@ -1,8 +1,9 @@
 """The load: read → map → transform → check → stage → apply, in one transaction."""
 
 import hashlib
+import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,9 +13,8 @@ from etl.formats import is_address, open_source
 from etl.layer_checks import LayerChecks
 from etl.mapping import Mapping, read_mapping
 from etl.plan import plan_columns, unused_columns
-from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
-from etl.reader import Source, SourceInfo, SourceOptions
+from etl.reader import Source, SourceBatch, SourceInfo, SourceOptions
 from etl.report import LoadReport
 from etl.settings import EtlSettings
 from etl.shapes import ShapeMaker
@@ -24,8 +24,12 @@ from gis.times import BEIJING
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
+from layers.prefetch import in_parallel, prefetch
 from layers.store import LoadHeader, LoadSession, Store
 from layers.survey_view import SurveyView
+
+#: Threads that examine batches; GEOS, PROJ and Arrow work outside Python's lock.
+_WORKERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -191,10 +195,14 @@ class LoadRun:
                 report.count(batch, self.examples)
                 if total is not None and report.bad > self.max_bad * max(total, report.rows):
                     self._refuse_bad()
-                session.stage(batch.good)
+                session.stage(batch.good, batch.geometry)
                 session.quarantine(batch.bad)
                 self.progress(Progress("checking", report.rows, total))
-        report.seconds["read, check and send"] = time.monotonic() - reading
+        report.seconds["read and check"] = time.monotonic() - reading
+        writing = time.monotonic()
+        session.told = lambda stage: self.progress(Progress(stage, report.rows, total))
+        session.complete()
+        report.seconds["write"] = time.monotonic() - writing
         checking = time.monotonic()
         check_survey(self.checks, view, session, report, self.reopen, self.examples)
         report.seconds["check the whole"] = time.monotonic() - checking
@@ -215,10 +223,17 @@ class LoadRun:
             self._refuse("the file has no feature" if not report.rows else "no row is good")
 
     def _prepared(self) -> Generator[PreparedBatch, None, None]:
-        # Reading runs ahead in one thread and checking in another, while this one sends.
+        # Reading runs ahead in one thread, and batches are examined in others, while this one
+        # does what must be done in order.
         with closing(prefetch(self.source.batches())) as batches:
-            with closing(prefetch(self.preparer.prepare(batch) for batch in batches)) as prepared:
-                yield from prepared
+            examining = in_parallel(self.preparer.examine, self._settled(batches), _WORKERS)
+            with closing(examining) as examined:
+                yield from map(self.preparer.finish, examined)
+
+    def _settled(self, batches: Iterator[SourceBatch]) -> Iterator[SourceBatch]:
+        for batch in batches:
+            self.preparer.settle(batch)
+            yield batch
 
     def _refuse_bad(self) -> None:
         errors = [rule for rule in self.report.rules.values() if rule.severity == "error"]

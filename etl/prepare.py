@@ -24,6 +24,7 @@ from etl.refused import bad_rows
 from etl.shapes import Heights, ShapeMaker, Shapes
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
+from layers.geometry_column import GeometryColumn
 from layers.store import BadRow
 
 #: Warnings that are put into words for each rule of a batch; the others are counted.
@@ -34,8 +35,10 @@ _SHOWN = 100
 class PreparedBatch:
     """A batch after all checks."""
 
-    #: ``source_row``, the fields, and ``geometry`` (WKB, EPSG:4490), as the store stages them.
+    #: ``source_row`` and the fields of the good rows, as the store stages them.
     good: pa.Table
+    #: Their geometries.
+    geometry: GeometryColumn
     bad: list[BadRow]
     #: Broken rule to the rows (number in the file, message) that broke it.
     broken: dict[str, list[tuple[int, str]]]
@@ -51,6 +54,20 @@ class PreparedBatch:
     last_row: int = 0
     #: What a person should know of the whole survey.
     notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ExaminedBatch:
+    """A batch after the checks that look at no other batch."""
+
+    batch: SourceBatch
+    shapes: Shapes
+    columns: list[Column]
+    faults: list[Fault]
+    warnings: list[Fault]
+    rows: CheckRows
+    #: Hashes of the business keys.
+    hashes: NDArray[np.uint64]
 
 
 class Preparer:
@@ -72,39 +89,52 @@ class Preparer:
         self._catalogue = catalogue
         self._codes = catalogue.codes
         self._settled = False
+        self._notes: Sequence[str] = ()
         self._heights = heights
         self._checks = checks
         self._valid_from = valid_from
         self._keys = DuplicateKeys(layer.key)
 
     def prepare(self, batch: SourceBatch) -> PreparedBatch:
-        """Prepare one batch.
+        """Prepare one batch: ``settle``, ``examine`` and ``finish``."""
+        self.settle(batch)
+        return self.finish(self.examine(batch))
+
+    def examine(self, batch: SourceBatch) -> ExaminedBatch:
+        """Do all that needs no other batch; several may be examined at once.
 
         Raises:
             LoadRefused: If the batch shows that the file as a whole is misunderstood (CRS,
                 encoding).
         """
         count = batch.attributes.num_rows
-        numbers = batch.row_numbers
-        notes = self._settle(batch)
         shapes = self._shape_maker.make(batch.wkb, self._read_heights(batch))
         columns = self._columns(batch, lambda what: measure(what, shapes.geometries))
         faults = told_by_format(batch.problems, count) + shapes.faults
         faults += [fault for column in columns for fault in column.faults]
         faults += check_columns(self._layer, columns, self._codes, count)
-        rows = self._check_rows(numbers, columns, shapes)
+        rows = self._check_rows(batch.row_numbers, columns, shapes)
         errors, warnings = self._checks.check_rows(rows)
-        faults += errors
+        hashes = self._keys.hashes(columns)
+        return ExaminedBatch(batch, shapes, columns, faults + errors, warnings, rows, hashes)
+
+    def finish(self, examined: ExaminedBatch) -> PreparedBatch:
+        """Do what looks at earlier batches too; batches must come in their order."""
+        batch, shapes, columns = examined.batch, examined.shapes, examined.columns
+        count = batch.attributes.num_rows
+        numbers = batch.row_numbers
+        faults = list(examined.faults)
         good = ~rows_of(faults, count)
-        repeated = self._keys.check(columns, numbers, good)
+        repeated = self._keys.check(columns, numbers, good, examined.hashes)
         good &= ~rows_of(repeated, count)
         faults += repeated
-        self._checks.watch(rows, good)
+        self._checks.watch(examined.rows, good)
         return PreparedBatch(
-            good=self._good_rows(numbers, columns, shapes, good),
+            good=_good_rows(numbers, columns, good),
+            geometry=shapes.column(good),
             bad=self._bad_rows(batch, columns, faults, good),
             broken=_broken(numbers, faults),
-            warned=_warned(numbers, warnings, good),
+            warned=_warned(numbers, examined.warnings, good),
             rows=count,
             repaired=[
                 (int(numbers[row]), shapes.reasons[row])
@@ -114,20 +144,23 @@ class Preparer:
             flattened=shapes.flattened,
             part=batch.part,
             last_row=int(numbers[-1]) if count else 0,
-            notes=notes,
+            notes=self._take_notes(),
         )
 
     def _columns(self, batch: SourceBatch, measures: Measure) -> list[Column]:
         """Fill the layer's fields."""
         return build_columns(self._plans, batch, measures)
 
-    def _settle(self, batch: SourceBatch) -> list[str]:
-        """Look at the first rows for codes of other editions; return what to tell."""
-        if self._settled or not batch.attributes.num_rows:
-            return []
-        self._settled = True
-        self._plans, notes = settle(self._layer, self._plans, batch, self._catalogue)
+    def _take_notes(self) -> Sequence[str]:
+        notes, self._notes = self._notes, ()
         return notes
+
+    def settle(self, batch: SourceBatch) -> None:
+        """Decide by the first batch what only values can tell; before it is examined."""
+        if self._settled or not batch.attributes.num_rows:
+            return
+        self._settled = True
+        self._plans, self._notes = settle(self._layer, self._plans, batch, self._catalogue)
 
     def _check_rows(
         self, numbers: NDArray[np.int64], columns: list[Column], shapes: Shapes
@@ -136,23 +169,10 @@ class Preparer:
             layer=self._layer,
             numbers=numbers,
             columns={column.field.name: column.values for column in columns},
-            geometries=shapes.geometries,
+            shapes=shapes,
             codes=self._codes,
             valid_from=self._valid_from,
         )
-
-    def _good_rows(
-        self, numbers: NDArray[np.int64], columns: list[Column], shapes: Shapes, good: Mask
-    ) -> pa.Table:
-        everything = bool(good.all())
-        chosen = pa.array(good)
-        arrays = [pa.array(numbers[good])]
-        arrays += [
-            column.values if everything else column.values.filter(chosen) for column in columns
-        ]
-        arrays.append(shapes.wkb(good, z=self._layer.geometry.z))
-        names = ["source_row", *(column.field.name for column in columns), "geometry"]
-        return pa.table(arrays, names=names)
 
     def _bad_rows(
         self, batch: SourceBatch, columns: list[Column], faults: list[Fault], good: Mask
@@ -169,6 +189,14 @@ class Preparer:
             return None
         start = _heights_of(batch, rule.start, rule)
         return Heights(start, start if rule.end is None else _heights_of(batch, rule.end, rule))
+
+
+def _good_rows(numbers: NDArray[np.int64], columns: list[Column], good: Mask) -> pa.Table:
+    everything = bool(good.all())
+    chosen = pa.array(good)
+    arrays = [pa.array(numbers[good])]
+    arrays += [column.values if everything else column.values.filter(chosen) for column in columns]
+    return pa.table(arrays, names=["source_row", *(column.field.name for column in columns)])
 
 
 def _heights_of(batch: SourceBatch, name: str, rule: HeightRule) -> NDArray[np.float64]:

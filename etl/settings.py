@@ -12,7 +12,7 @@ class EtlSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ONEMAP_ETL_", frozen=True)
 
     #: Rows that are read, checked and sent at once.
-    batch_rows: int = Field(default=32_768, ge=1, le=1_000_000)
+    batch_rows: int = Field(default=16_384, ge=1, le=1_000_000)
     #: Share of bad rows (0 to 1) above which a load is refused.
     max_bad: float = Field(default=0.05, ge=0, le=1)
     #: Unpacked size above which an archive is refused, bytes.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from gis.crs import Box, SourceCrs, ToStorage, suspect
 from gis.geometry import Geometries, inner_points, repair, to_multi, to_single, with_heights
 from layers.definition import GeometryDefinition
 from layers.errors import LoadRefused
+from layers.geometry_column import GeometryColumn, plain_rows
 
 Array = NDArray[np.float64]
 
@@ -32,11 +34,27 @@ class Heights:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """Geometries of one part without holes, which need no Python object to be kept."""
+
+    #: Which rows of the batch they are.
+    rows: Mask
+    #: As they came, in the source's CRS.
+    source: Geometries
+    #: Vertices of each.
+    counts: NDArray[np.int64]
+    #: EPSG:4490, longitude and latitude of all vertices, (n, 2).
+    coordinates: Array
+
+
+@dataclass(frozen=True)
 class Shapes:
     """The geometries of a batch as the layer keeps them."""
 
-    #: EPSG:4490; ``None`` where the row has no usable geometry.
-    geometries: Geometries
+    definition: GeometryDefinition
+    #: EPSG:4490; ``None`` where the row has no usable geometry, or a plain one.
+    others: Geometries
+    plain: Plain | None
     faults: list[Fault]
     repaired: Mask
     #: Why the geometry of a row (its place in the batch) was invalid, in GEOS's words.
@@ -46,11 +64,30 @@ class Shapes:
     #: Rows that came with a height which the layer does not keep.
     flattened: int
 
-    def wkb(self, rows: Mask, *, z: bool) -> pa.Array:
-        """Return the chosen rows' geometries as WKB."""
-        chosen = self.geometries[rows]
-        encoded = shapely.to_wkb(chosen, output_dimension=3) if z else shapely.to_wkb(chosen)
-        return pa.array(encoded, pa.binary())
+    @cached_property
+    def geometries(self) -> Geometries:
+        """All geometries in EPSG:4490; ``None`` where the row has no usable one."""
+        if self.plain is None:
+            return self.others
+        every = self.others.copy()
+        flat = shapely.force_2d(self.plain.source)
+        moved = shapely.set_coordinates(flat, self.plain.coordinates)
+        every[self.plain.rows] = _fit(moved, self.definition)[0]
+        return every
+
+    def column(self, rows: Mask) -> GeometryColumn:
+        """Return the chosen rows' geometries, none of which is missing, as the store takes them."""
+        plain = self.plain
+        if plain is None:
+            return GeometryColumn.of(self.others[rows], self.definition)
+        counts = np.zeros(len(rows), dtype=np.int64)
+        counts[plain.rows] = plain.counts
+        kept = rows[plain.rows]
+        coordinates = plain.coordinates
+        if not kept.all():
+            coordinates = coordinates[np.repeat(kept, plain.counts)]
+        others = self.others[rows & ~plain.rows]
+        return GeometryColumn(self.definition, counts[rows], coordinates, others)
 
 
 class ShapeMaker:
@@ -119,16 +156,57 @@ class ShapeMaker:
             shapes = inner_points(shapes)
         faults = self._of_wrong_kind(shapes)
         usable = ~rows_of(faults, len(shapes))
-        moved, place_faults = self._move(shapes, usable)
-        faults += place_faults
-        usable &= ~rows_of(place_faults, len(shapes))
+        plain = None if self._definition.z else self._plain(shapes, usable)
+        if plain is None:
+            return self._thoroughly(shapes, usable, heights, faults, None)
+        return self._thoroughly(shapes, usable & ~plain.rows, heights, faults, plain)
+
+    def _plain(self, shapes: Geometries, usable: Mask) -> Plain | None:
+        """Find what is plain, valid and in place; nothing, where a vertex is out of place.
+
+        Validity is judged as the survey delivers it: the transformation moves neighbouring
+        vertices alike.
+        """
+        rows = usable & plain_rows(shapes, self._definition)
+        rows[rows] = shapely.is_valid(shapes[rows])
+        source = shapes[rows]
+        if not len(source):
+            return None
+        points = shapely.get_coordinates(source)
+        lon, lat = self._to_storage(points[:, 0], points[:, 1])
+        west, south, east, north = self._area
+        # Whatever is not a number makes these comparisons false.
+        if not (lon.min() >= west and lon.max() <= east):
+            return None
+        if not (lat.min() >= south and lat.max() <= north):
+            return None
+        counts = shapely.get_num_coordinates(source).astype(np.int64)
+        return Plain(rows, source, counts, np.column_stack((lon, lat)))
+
+    def _thoroughly(
+        self,
+        shapes: Geometries,
+        usable: Mask,
+        heights: Heights | None,
+        faults: list[Fault],
+        plain: Plain | None,
+    ) -> Shapes:
+        """Transform, judge and mend the usable geometries one and all."""
+        flattened = 0 if self._definition.z else int(shapely.has_z(shapes[usable]).sum())
+        if plain is not None:
+            flattened += int(shapely.has_z(plain.source).sum())
+        repaired = np.zeros(len(shapes), dtype=bool)
         result = np.full(len(shapes), None, dtype=object)
+        if not usable.any():
+            return Shapes(self._definition, result, plain, faults, repaired, {}, 0, flattened)
+        moved, place_faults = self._move(shapes, usable)
+        faults = faults + place_faults
+        usable = usable & ~rows_of(place_faults, len(shapes))
         where = np.flatnonzero(usable)
         mended = repair(moved[where])
-        fitted, several = self._fit(mended.geometries)
+        fitted, several = _fit(mended.geometries, self._definition)
         fitted, without_height = self._give_heights(fitted, heights, where)
         result[where] = fitted
-        repaired = np.zeros(len(shapes), dtype=bool)
         repaired[where] = mended.repaired
         reasons = {int(where[place]): text for place, text in mended.reasons.items()}
         faults += _spread(
@@ -145,8 +223,9 @@ class ShapeMaker:
             len(shapes),
             lambda row: "the geometry has several parts, but the layer holds single ones",
         )
-        flattened = 0 if self._definition.z else int(shapely.has_z(shapes[where]).sum())
-        return Shapes(result, faults, repaired, reasons, without_height, flattened)
+        return Shapes(
+            self._definition, result, plain, faults, repaired, reasons, without_height, flattened
+        )
 
     def _of_wrong_kind(self, shapes: Geometries) -> list[Fault]:
         missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)
@@ -230,11 +309,6 @@ class ShapeMaker:
             faults.append(Fault("geometry_outside", outside, where_it_is))
         return faults
 
-    def _fit(self, shapes: Geometries) -> tuple[Geometries, Mask]:
-        if self._definition.type.startswith("multi"):
-            return to_multi(shapes), np.zeros(len(shapes), dtype=bool)
-        return to_single(shapes)
-
     def _give_heights(
         self, shapes: Geometries, heights: Heights | None, where: NDArray[np.int64]
     ) -> tuple[Geometries, int]:
@@ -255,6 +329,12 @@ class ShapeMaker:
             shapes[known] = with_heights(shapes[known], start[known], end[known])
             unknown &= ~known
         return shapes, int(unknown.sum())
+
+
+def _fit(shapes: Geometries, definition: GeometryDefinition) -> tuple[Geometries, Mask]:
+    if definition.type.startswith("multi"):
+        return to_multi(shapes), np.zeros(len(shapes), dtype=bool)
+    return to_single(shapes)
 
 
 def _kind(shape: BaseGeometry) -> tuple[str, str]:

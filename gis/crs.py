@@ -20,6 +20,7 @@ from pyproj.exceptions import CRSError
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 from gis.datum_offsets import bd_to_wgs, gcj_to_wgs
+from gis.local_polynomial import LocalPolynomial
 
 Array = NDArray[np.float64]
 #: west, south, east, north
@@ -176,7 +177,9 @@ def to_storage(source: SourceCrs) -> ToStorage:
             description = best.description
             if target == 4326:
                 description += " + null step from WGS 84 to CGCS2000 (good for display, not for cm)"
-            return ToStorage(description, max(best.accuracy, 0.0), best.transform)
+            exact = best.transform
+            quick = LocalPolynomial(exact) if source.horizontal.is_projected else exact
+            return ToStorage(description, max(best.accuracy, 0.0), quick)
     raise CrsError(
         f"no transformation from {source.label} to CGCS2000 is published: "
         "transform the survey with your local parameters first"

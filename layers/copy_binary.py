@@ -5,7 +5,7 @@ one field; joining these arrays element by element, which Arrow does in C++, giv
 Format: PostgreSQL documentation, COPY, "Binary Format".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -47,12 +47,22 @@ def pack_rows(columns: list[pa.Array]) -> pa.Buffer:
     if count == 0:
         return pa.py_buffer(b"")
     width = np.full(count, len(columns), dtype=">i2")
-    pieces = [_fixed(width)]
-    for column in columns:
-        pieces.extend(_field(column))
+    pieces = [_fixed(width), *pack_fields(columns)]
     rows = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
     offsets = np.frombuffer(rows.buffers()[1], dtype=np.int32, count=count + 1)
     return rows.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+
+
+def pack_fields(columns: Sequence[pa.Array]) -> list[pa.Array]:
+    """Return the fields of ``columns`` as binary arrays to be joined row by row.
+
+    Raises:
+        TypeError: If a column has a type that ``pack_rows`` does not know.
+    """
+    pieces: list[pa.Array] = []
+    for column in columns:
+        pieces.extend(_field(column))
+    return pieces
 
 
 def _fixed(values: np.ndarray) -> pa.Array:

@@ -79,3 +79,7 @@ class LoadStateConflict(OneMapError):
 
 class IdempotencyConflict(OneMapError):
     """The same idempotency key came with another request."""
+
+
+class DiskFull(LoadRefused):
+    """There is no room on a disk that the load needs; nothing was changed."""

@@ -1,18 +1,20 @@
 """One load in progress: rows are staged, refused rows kept, and then all of it applied at once."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import shapely
+from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
-    Index,
+    FromClause,
     Row,
     Select,
+    Table,
     delete,
     func,
     insert,
@@ -21,12 +23,12 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.schema import CreateIndex
 
-from gis import mercator
-from layers.copy_binary import ARROW_TYPES, HEADER, TRAILER, pack_rows
+from layers.copy_binary import ARROW_TYPES
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
+from layers.geometry_column import GeometryColumn
+from layers.key_hashes import key_hashes
 from layers.notices import CHANNEL, layer_changed
 from layers.quarantine_rows import (
     BadRow,
@@ -36,10 +38,10 @@ from layers.quarantine_rows import (
     refuse_again,
     resolve,
 )
-from layers.schema import create_indexes, drop_indexes
-from layers.sql import analyze_statement, copy_statement
-from layers.system_tables import layer_table, load_table
-from layers.tables import CITY_SCHEMA, city_table
+from layers.row_writers import AsideWriter, RowWriter, StageWriter, can_be_replaced
+from layers.sql import analyze_statement
+from layers.system_tables import layer_table
+from layers.tables import CITY_SCHEMA, aside_name, city_table
 from layers.versioning import (
     Survey,
     bad_key_table,
@@ -49,10 +51,8 @@ from layers.versioning import (
     find_differences,
     find_missing,
     keep_before,
-    open_all,
     open_surveyed,
     repeated_keys,
-    stage_table,
 )
 
 #: From this many changed rows on the planner's statistics are renewed within the load.
@@ -107,49 +107,69 @@ class LoadSession:
         recorded_at: datetime,
     ) -> None:
         self.load_id = load_id
+        #: Is told what the database is doing when that takes long: ``writing``, ``indexing``.
+        self.told: Callable[[str], None] = lambda _: None
         self._connection = connection
         self._layer = layer
         self._header = header
         self._survey = Survey(layer, load_id, header.valid_from, recorded_at)
-        self._stage = stage_table(layer)
         self._staged = 0
-        self._stage_is_indexed = False
         self._quarantined = 0
-        self._bounds: list[tuple[float, float, float, float]] = []
-        for table in (self._stage, bad_key_table(layer), difference_table()):
+        self._complete = False
+        self._outcome: LoadOutcome | None = None
+        self._report: object = None
+        self._boxes: list[NDArray[np.float64]] = []
+        self._hashes: list[NDArray[np.uint64]] = []
+        self._writer: RowWriter = self._choose_writer()
+        for table in (bad_key_table(layer), difference_table()):
             table.create(connection)
 
-    def stage(self, batch: pa.Table) -> None:
+    def _choose_writer(self) -> RowWriter:
+        connection, layer = self._connection, self._layer
+        if self._layer_is_empty() and can_be_replaced(connection, layer):
+            return AsideWriter(connection, self._survey, lambda stage: self.told(stage))
+        return StageWriter(connection, layer)
+
+    def stage(self, batch: pa.Table, geometry: GeometryColumn | None = None) -> None:
         """Send good rows to the database.
 
         Args:
-            batch: ``source_row`` (int64), fields of the layer by name in the Arrow type of
-                ``copy_binary.ARROW_TYPES``, and ``geometry``: WKB in EPSG:4490, longitude first,
-                already of the layer's geometry type. A field without a column is NULL.
+            batch: ``source_row`` (int64) and fields of the layer by name in the Arrow type of
+                ``copy_binary.ARROW_TYPES``. A field without a column is NULL.
+            geometry: The rows' geometries; without it the batch has a column ``geometry``: WKB in
+                EPSG:4490, longitude first, already of the layer's geometry type.
 
         Raises:
-            LoadRefused: If the database refuses the data.
+            LoadRefused: If the database refuses the data, or there is no room for them.
         """
         if batch.num_rows == 0:
             return
+        if geometry is None:
+            shapes = shapely.from_wkb(batch["geometry"].to_numpy())
+            geometry = GeometryColumn.of(shapes, self._layer.geometry)
+        present = [field for field in self._layer.fields if field.name in batch.column_names]
         columns = [_flat(batch["source_row"], pa.int64())]
-        for field in self._layer.fields:
-            kind = ARROW_TYPES[field.type]
-            if field.name in batch.column_names:
-                columns.append(_flat(batch[field.name], kind))
-            else:
-                columns.append(pa.nulls(batch.num_rows, kind))
-        geometry = _flat(batch["geometry"], pa.binary())
-        columns += [geometry, self._tile_geometry(geometry)]
-        rows = pack_rows(columns)
-        names = [column.name for column in self._stage.columns]
-        with self._raw_cursor() as cursor:
-            cursor.copy_expert(
-                copy_statement(self._stage.name, names),
-                _Stream([memoryview(HEADER), memoryview(rows), memoryview(TRAILER)]),
-                size=1 << 20,
-            )
+        columns += [_flat(batch[field.name], ARROW_TYPES[field.type]) for field in present]
+        self._writer.add(["source_row", *(field.name for field in present)], columns, geometry)
+        self._boxes.append(_box_around(geometry))
+        self._hashes.append(key_hashes([_flat(batch[name], None) for name in self._layer.key]))
         self._staged += batch.num_rows
+
+    def complete(self) -> None:
+        """See to it that all staged rows are in the database, for checks over all of them."""
+        if not self._complete:
+            self._writer.complete()
+            self._complete = True
+
+    def index_surveyed(self) -> None:
+        """See to it that the surveyed rows have an index of boxes, for joins by place."""
+        self.complete()
+        self._writer.index()
+
+    @property
+    def surveyed(self) -> FromClause:
+        """The staged rows once complete: ``source_row``, the fields, ``geom``, ``tile_geom``."""
+        return self._writer.surveyed
 
     def quarantine(self, rows: Sequence[BadRow]) -> None:
         """Keep refused rows for repair; they do not reach the layer."""
@@ -165,11 +185,7 @@ class LoadSession:
         self._quarantined += len(rows)
 
     def fetch(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        """Run a query within the load's transaction; it sees the staged rows.
-
-        The stage is ``layers.versioning.stage_table(layer)``; ``renew_stage_statistics`` first
-        makes joins with it quick.
-        """
+        """Run a query within the load's transaction; after ``complete`` it sees ``surveyed``."""
         return self._connection.execute(statement).all()
 
     def stream(self, statement: Select[Any], rows: int) -> Iterator[Sequence[Any]]:
@@ -182,29 +198,16 @@ class LoadSession:
         result = self._connection.execute(statement, execution_options={"yield_per": rows})
         yield from result.partitions()
 
-    def renew_stage_statistics(self) -> None:
-        """Renew the planner's statistics of the staged rows."""
-        self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))
-
-    def index_stage(self) -> None:
-        """Give the stage an index of boxes and fresh statistics, for joins by place; done once."""
-        if self._stage_is_indexed:
-            return
-        place = Index(f"{self._stage.name}_geom", self._stage.c.geom, postgresql_using="gist")
-        self._connection.execute(CreateIndex(place))
-        self.renew_stage_statistics()
-        self._stage_is_indexed = True
-
     def staged_rows(self, source_rows: Sequence[int]) -> dict[int, BadRow]:
         """Return staged rows by their number in the file, as a refusal would keep them.
 
         ``rule`` and ``message`` are empty; ``values`` are the layer's fields.
         """
-        stage = self._stage
-        columns = [stage.c[name] for name in self._layer.field_names]
-        wkb = func.ST_AsBinary(stage.c.geom)
-        statement = select(stage.c.source_row, wkb, *columns).where(
-            stage.c.source_row.in_(list(source_rows))
+        self.complete()
+        rows = self.surveyed
+        columns = [rows.c[name] for name in self._layer.field_names]
+        statement = select(rows.c.source_row, func.ST_AsBinary(rows.c.geom), *columns).where(
+            rows.c.source_row.in_(list(source_rows))
         )
         return {
             row[0]: BadRow(
@@ -224,14 +227,16 @@ class LoadSession:
         """
         if not rows:
             return
+        self.complete()
         numbers = sorted({row.source_row for row in rows})
-        stage = self._stage
+        staged = self.surveyed
+        assert isinstance(staged, Table)  # noqa: S101 -- narrows the type
         gone = self._connection.execute(
-            delete(stage).where(stage.c.source_row.in_(numbers)).returning(stage.c.source_row)
+            delete(staged).where(staged.c.source_row.in_(numbers)).returning(staged.c.source_row)
         )
-        staged = {row[0] for row in gone}
-        self._staged -= len(staged)
-        self.quarantine([row for row in rows if row.source_row in staged])
+        found = {row[0] for row in gone}
+        self._staged -= len(found)
+        self.quarantine([row for row in rows if row.source_row in found])
 
     def apply(self) -> LoadOutcome:
         """Compare the staged survey with the layer and change the layer's history.
@@ -242,54 +247,48 @@ class LoadSession:
         Raises:
             LoadRefused: If the survey holds a business key twice.
         """
+        self.complete()
         self._refuse_repeated_keys()
-        if self._layer_is_empty():
-            counts, growth = self._apply_first()
+        if isinstance(self._writer, AsideWriter):
+            self._renew_statistics(self._staged, aside_name(self._layer))
+            self._writer.take_place()
+            counts, growth = (self._staged, 0, 0, 0), self._staged
         else:
             counts, growth = self._apply_differences()
         version = self._publish(counts, growth)
-        outcome = LoadOutcome(*counts, data_version=version)
-        self._connection.execute(
-            update(load_table)
-            .where(load_table.c.load_id == self.load_id)
-            .values(
-                data_version=version,
-                added=outcome.added,
-                changed=outcome.changed,
-                unchanged=outcome.unchanged,
-                closed=outcome.closed,
-                quarantined=self._quarantined,
-            )
-        )
-        return outcome
+        self._outcome = LoadOutcome(*counts, data_version=version)
+        return self._outcome
 
     def finish(self, report: dict[str, object]) -> None:
         """Keep the load's report with the load."""
-        self._connection.execute(
-            update(load_table)
-            .where(load_table.c.load_id == self.load_id)
-            .values(report=json_ready(report), quarantined=self._quarantined)
-        )
+        self._report = json_ready(report)
 
     def settle_quarantine(self) -> None:
         """Mark repaired rows as taken in, and show the change on the map; last in the load."""
         if self._header.repairs is not None:
-            taken = select(self._stage.c.source_row)
-            resolve(self._connection, self._header.repairs, self.load_id, taken)
+            resolve(self._connection, self._header.repairs, self.load_id, self._taken())
         if self._quarantined or self._header.repairs is not None:
             publish(self._connection)
 
-    def _apply_first(self) -> tuple[tuple[int, int, int, int], int]:
-        # Building the indexes after the rows takes a fraction of keeping them up row by row;
-        # nobody reads an empty layer, so the lock it takes harms nobody.
-        drop_indexes(self._connection, self._layer)
-        self._connection.execute(open_all(self._survey))
-        create_indexes(self._connection, self._layer)
-        self._renew_statistics(self._staged)
-        return (self._staged, 0, 0, 0), self._staged
+    def _taken(self) -> Select[tuple[int]]:
+        """Return the numbers of the rows that this load took in."""
+        if isinstance(self._writer, AsideWriter):
+            table = city_table(self._layer)
+            mine = table.c.load_id == self.load_id
+            return select(table.c.source_row).where(mine).distinct()
+        return select(self.surveyed.c.source_row)
+
+    def close(self) -> None:
+        """Give back what the load holds beside the database."""
+        self._writer.close()
+
+    def record(self) -> dict[str, object]:
+        """Return what the load's record is to say in the end."""
+        outcome = self._outcome
+        counts = {} if outcome is None else asdict(outcome)
+        return counts | {"quarantined": self._quarantined, "report": self._report}
 
     def _apply_differences(self) -> tuple[tuple[int, int, int, int], int]:
-        self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))
         for statement in find_differences(self._survey):
             self._connection.execute(statement)
         if self._header.full:
@@ -302,11 +301,15 @@ class LoadSession:
             self._connection.execute(close_held(self._survey))
             self._connection.execute(keep_before(self._survey))
             self._connection.execute(open_surveyed(self._survey))
-            self._renew_statistics(added + changed + closed)
+            self._renew_statistics(added + changed + closed, self._layer.name)
         return (added, changed, self._staged - added - changed, closed), growth
 
     def _refuse_repeated_keys(self) -> None:
-        repeated = self._connection.execute(repeated_keys(self._layer)).first()
+        hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0)
+        # Equal keys have equal hashes: only then is the database asked, which takes longer.
+        if not (hashes[1:] == hashes[:-1]).any():
+            return
+        repeated = self._connection.execute(repeated_keys(self.surveyed, self._layer.key)).first()
         if repeated is not None:
             names = self._layer.key
             key = ", ".join(
@@ -320,9 +323,9 @@ class LoadSession:
             self._connection.execute(select(literal(1)).select_from(table).limit(1)).first() is None
         )
 
-    def _renew_statistics(self, changed: int) -> None:
+    def _renew_statistics(self, changed: int, table: str) -> None:
         if changed >= _ANALYZE_FROM:
-            self._connection.execute(text(analyze_statement(CITY_SCHEMA, self._layer.name)))
+            self._connection.execute(text(analyze_statement(CITY_SCHEMA, table)))
 
     def _publish(self, counts: tuple[int, int, int, int], growth: int) -> int:
         added, changed, _, closed = counts
@@ -336,8 +339,8 @@ class LoadSession:
             "valid_from": func.least(layer_table.c.valid_from, self._header.valid_from),
             "updated_at": self._survey.recorded_at,
         }
-        if self._bounds:
-            west, south, east, north = np.array(self._bounds).T
+        if self._boxes:
+            west, south, east, north = np.array(self._boxes).T
             values |= {
                 "west": func.least(layer_table.c.west, float(west.min())),
                 "south": func.least(layer_table.c.south, float(south.min())),
@@ -354,18 +357,6 @@ class LoadSession:
         )
         return version
 
-    def _tile_geometry(self, wkb: pa.Array) -> pa.Array:
-        """Return Web Mercator WKB of EPSG:4490 WKB, in two dimensions."""
-        shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False))
-        points = shapely.get_coordinates(shapes)
-        if len(points):
-            x, y = points.T
-            self._bounds.append((x.min(), y.min(), x.max(), y.max()))
-            points[:, 0], points[:, 1] = mercator.forward(x, y)
-        flat = shapely.force_2d(shapes) if self._layer.geometry.z else shapes
-        shapely.set_coordinates(flat, points)
-        return pa.array(shapely.to_wkb(flat), pa.binary())
-
     def _key_of(self, row: BadRow) -> dict[str, object] | None:
         """Return the business key of a refused row, if the row has all of it."""
         given = {name.casefold(): value for name, value in row.values.items()}
@@ -379,30 +370,14 @@ class LoadSession:
                 return None
         return key
 
-    def _raw_cursor(self) -> Any:
-        return self._connection.connection.cursor()
+
+def _box_around(geometry: GeometryColumn) -> NDArray[np.float64]:
+    boxes = geometry.bounds()
+    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
-class _Stream:
-    """A readable file over buffers, so that COPY takes them without another copy."""
-
-    def __init__(self, buffers: list[memoryview]) -> None:
-        self._buffers = buffers
-        self._parts: Iterator[bytes] | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most ``size``; empty at the end."""
-        if self._parts is None:
-            self._parts = self._cut(size)
-        return next(self._parts, b"")
-
-    def _cut(self, size: int) -> Iterator[bytes]:
-        for buffer in self._buffers:
-            step = size if size > 0 else len(buffer)
-            for start in range(0, len(buffer), max(step, 1)):
-                yield bytes(buffer[start : start + step])
-
-
-def _flat(column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> pa.Array:
+def _flat(column: pa.ChunkedArray | pa.Array, kind: pa.DataType | None) -> pa.Array:
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return whole if whole.type == kind else whole.cast(kind)
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.concat_arrays(whole.chunks)
+    return whole if kind is None or whole.type == kind else whole.cast(kind)

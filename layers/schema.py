@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, Index, inspect, text
+from sqlalchemy import Column, Connection, Index, PrimaryKeyConstraint, inspect, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.schema import (
     AddConstraint,
@@ -15,8 +15,6 @@ from sqlalchemy.schema import (
     CreateSchema,
     CreateSequence,
     CreateTable,
-    DropConstraint,
-    DropIndex,
 )
 
 from layers.catalogue import Catalogue
@@ -24,8 +22,9 @@ from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, SchemaConflict
 from layers.job_schema import renew_queue
 from layers.quarantine_view import comment_of, make_view, view_comment
+from layers.sql import plain_storage_statement
 from layers.system_tables import SYSTEM_SCHEMA, layer_table
-from layers.tables import CITY_SCHEMA, city_table, feature_id_sequence, table_indexes
+from layers.tables import CITY_SCHEMA, GEOMETRIES, city_table, feature_id_sequence, table_indexes
 
 #: Oldest PostgreSQL that the store is tested with.
 MINIMUM_POSTGRESQL = 150_000
@@ -119,6 +118,7 @@ def _reconcile(connection: Connection, layer: LayerDefinition) -> list[str]:
     inspector = inspect(connection)
     if not inspector.has_table(layer.name, schema=CITY_SCHEMA):
         connection.execute(CreateTable(table))
+        connection.execute(text(plain_storage_statement(CITY_SCHEMA, layer.name, GEOMETRIES)))
         connection.execute(CreateSequence(feature_id_sequence(layer), if_not_exists=True))
         create_indexes(connection, layer)
         return [f"layer {layer.name}: table created"]
@@ -157,15 +157,12 @@ def _refuse_changed_key(connection: Connection, layer: LayerDefinition) -> None:
 def create_indexes(connection: Connection, layer: LayerDefinition) -> None:
     """Build the primary key and the indexes of a layer's table."""
     for entry in table_indexes(layer):
-        statement = CreateIndex(entry) if isinstance(entry, Index) else AddConstraint(entry)
-        connection.execute(statement)
+        connection.execute(creation(entry))
 
 
-def drop_indexes(connection: Connection, layer: LayerDefinition) -> None:
-    """Drop them, before a first load that builds them again after the rows."""
-    for entry in table_indexes(layer):
-        statement = DropIndex(entry) if isinstance(entry, Index) else DropConstraint(entry)
-        connection.execute(statement)
+def creation(entry: Index | PrimaryKeyConstraint) -> CreateIndex | AddConstraint:
+    """Return the statement that builds an index or a primary key."""
+    return CreateIndex(entry) if isinstance(entry, Index) else AddConstraint(entry)
 
 
 def shortcomings(connection: Connection, catalogue: Catalogue) -> list[str]:

@@ -6,7 +6,7 @@ is, is made here, with every identifier quoted by the dialect and every value bo
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ClauseElement, literal
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
@@ -49,10 +49,35 @@ def quote(identifier: str) -> str:
     return str(_DIALECT.identifier_preparer.quote_identifier(quoted_name(identifier, True)))
 
 
-def copy_statement(table: str, columns: Iterable[str]) -> str:
-    """Return the statement that takes binary COPY rows into ``columns`` of a temporary table."""
+def copy_statement(table: str, columns: Iterable[str], schema: str = "pg_temp") -> str:
+    """Return the statement that takes binary COPY rows into ``columns`` of a table."""
     listed = ", ".join(quote(column) for column in columns)
-    return f"COPY pg_temp.{quote(table)} ({listed}) FROM STDIN WITH (FORMAT binary)"
+    return f"COPY {quote(schema)}.{quote(table)} ({listed}) FROM STDIN WITH (FORMAT binary)"
+
+
+def lock_statement(schema: str, table: str) -> str:
+    """Return the statement that takes a table for oneself alone, readers included."""
+    return f"LOCK TABLE {quote(schema)}.{quote(table)} IN ACCESS EXCLUSIVE MODE"
+
+
+def rename_statement(kind: Literal["TABLE", "INDEX"], schema: str, old: str, new: str) -> str:
+    """Return the statement that gives a table or an index another name."""
+    return f"ALTER {kind} {quote(schema)}.{quote(old)} RENAME TO {quote(new)}"
+
+
+def no_default_statement(schema: str, table: str, columns: Iterable[str]) -> str:
+    """Return the statement that takes the defaults of columns away."""
+    listed = ", ".join(f"ALTER {quote(column)} DROP DEFAULT" for column in columns)
+    return f"ALTER TABLE {quote(schema)}.{quote(table)} {listed}"
+
+
+def plain_storage_statement(schema: str, table: str, columns: Iterable[str]) -> str:
+    """Return the statement that keeps large values of columns uncompressed.
+
+    Coordinates hardly compress, and trying costs a load more than anything it saves.
+    """
+    listed = ", ".join(f"ALTER {quote(column)} SET STORAGE EXTERNAL" for column in columns)
+    return f"ALTER TABLE {quote(schema)}.{quote(table)} {listed}"
 
 
 def analyze_statement(schema: str, table: str) -> str:

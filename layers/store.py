@@ -1,7 +1,7 @@
 """The versioned store: surveys become versions, in one transaction a load."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,8 +141,9 @@ class Store:
                     for setting, amount in _LOAD_SETTINGS.items():
                         connection.execute(select(func.set_config(setting, amount, True)))
                     recorded_at = _record_time(connection, layer)
-                    session = LoadSession(connection, layer, header, load_id, recorded_at)
-                    yield session
+                    made = LoadSession(connection, layer, header, load_id, recorded_at)
+                    with closing(made) as session:
+                        yield session
                     session.settle_quarantine()
                     connection.execute(
                         update(load_table)
@@ -151,6 +152,7 @@ class Store:
                             status="done",
                             finished_at=func.clock_timestamp(),
                             recorded_at=recorded_at,
+                            **session.record(),
                         )
                     )
             except BaseException as error:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     Subquery,
     and_,
@@ -27,7 +28,6 @@ from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.load_session import LoadSession
 from layers.queries import layer_rows
-from layers.versioning import stage_table
 
 
 class SurveyView:
@@ -48,8 +48,6 @@ class SurveyView:
         self.valid_from = valid_from
         #: The survey covers the whole layer: no row of the layer stays that it does not have.
         self.full = full
-        #: The survey's good rows: ``source_row``, the fields, ``geom`` and ``tile_geom``.
-        self.stage = stage_table(layer)
         #: Things that several checks of the load share.
         self.shared: dict[object, Any] = {}
         self._session = session
@@ -63,9 +61,14 @@ class SurveyView:
         """Run a query as ``fetch`` does, but take its rows a few at a time."""
         return self._session.stream(statement, rows)
 
+    @property
+    def stage(self) -> FromClause:
+        """The survey's good rows: ``source_row``, the fields, ``geom`` and ``tile_geom``."""
+        return self._session.surveyed
+
     def index_stage(self) -> None:
         """Give the stage an index of boxes, for joins by place; done once."""
-        self._session.index_stage()
+        self._session.index_surveyed()
 
     def held(self, name: str) -> Subquery:
         """Return the rows of a layer that hold at the survey's date, before the load."""

@@ -10,6 +10,7 @@ A row whose both intervals are open is *current*. Partial indexes keep reading c
 cheap as reading a table without history.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    DefaultClause,
     Double,
     Index,
     Integer,
@@ -55,6 +57,9 @@ SYSTEM_COLUMNS = (
     "load_id",
     "source_row",
 )
+
+#: The geometry columns of every layer's table.
+GEOMETRIES = ("geom", "tile_geom")
 
 _TYPES: dict[FieldType, type[TypeEngine[Any]]] = {
     FieldType.TEXT: Text,
@@ -140,16 +145,35 @@ def is_closed(table: Table) -> ColumnElement[bool]:
     return or_(table.c.recorded_to < INFINITY, table.c.valid_to < INFINITY)
 
 
-def table_indexes(layer: LayerDefinition) -> list[Index | PrimaryKeyConstraint]:
+def aside_name(layer: LayerDefinition) -> str:
+    """Return the name under which a first load builds a layer's table before it takes its place."""
+    return f"{layer.name}__aside"
+
+
+def aside_table(layer: LayerDefinition, defaults: Mapping[str, ColumnElement[Any]]) -> Table:
+    """Return a layer's table under its other name, with defaults for what all rows share."""
+    table = city_table(layer).to_metadata(MetaData(schema=CITY_SCHEMA), name=aside_name(layer))
+    for name, value in defaults.items():
+        table.c[name].server_default = DefaultClause(value)
+    return table
+
+
+def table_indexes(
+    layer: LayerDefinition, *, aside: bool = False
+) -> list[Index | PrimaryKeyConstraint]:
     """Return what makes a layer's table quick, in the order of building.
 
     They stand apart from the table so that a first load can build them after the rows, in a
     fraction of the time.
+
+    Args:
+        layer: The layer.
+        aside: Those of the table that a first load builds aside; their names begin with its name.
     """
-    columns = city_table(layer).to_metadata(MetaData(schema=CITY_SCHEMA)).c
+    name = aside_name(layer) if aside else layer.name
+    columns = city_table(layer).to_metadata(MetaData(schema=CITY_SCHEMA), name=name).c
     table = columns.feature_id.table
-    key = [columns[name] for name in layer.key]
-    name = layer.name
+    key = [columns[field] for field in layer.key]
     return [
         PrimaryKeyConstraint(
             columns.feature_id, columns.version, columns.recorded_from, name=f"{name}_pkey"

@@ -14,7 +14,7 @@ Time-Oriented Database Applications in SQL" (1999), chapter 10, sequenced bitemp
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     DateTime,
+    FromClause,
     Insert,
     Integer,
     MetaData,
@@ -35,6 +36,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -298,12 +300,21 @@ def open_surveyed(survey: Survey) -> Insert:
     return _open_rows(survey, table, rows, rows.c.ends)
 
 
-def open_all(survey: Survey) -> Insert:
-    """Return the statement that opens every staged row, for a layer that holds nothing yet."""
-    layer = survey.layer
-    table, stage = city_table(layer), stage_table(layer)
-    rows = select(stage).order_by(stage.c.geom).subquery("rows")
-    return _open_rows(survey, table, rows, INFINITY)
+def shared_values(survey: Survey) -> dict[str, ColumnElement[Any]]:
+    """Return what all rows of a layer's first load have in common, as SQL literals."""
+    return {
+        "version": literal_column("1"),
+        "valid_from": _time_literal(survey.valid_from),
+        "valid_to": INFINITY,
+        "recorded_from": _time_literal(survey.recorded_at),
+        "recorded_to": INFINITY,
+        "load_id": literal_column(str(int(survey.load_id))),
+    }
+
+
+def _time_literal(moment: datetime) -> ColumnElement[Any]:
+    # A default holds no bound value; what stands here is made of a datetime's own digits.
+    return literal_column(f"'{moment.astimezone(UTC).isoformat()}'::timestamptz", _TIME)
 
 
 def _open_rows(survey: Survey, table: Table, rows: Subquery, ends: ColumnElement[Any]) -> Insert:
@@ -343,8 +354,7 @@ def count_differences() -> Select[tuple[int, int, int, int]]:
     ).select_from(difference)
 
 
-def repeated_keys(layer: LayerDefinition) -> Select[Any]:
-    """Return one business key that the stage holds twice."""
-    stage = stage_table(layer)
-    keys = [stage.c[name] for name in layer.key]
-    return select(*keys).group_by(*keys).having(func.count() > 1).limit(1)
+def repeated_keys(rows: FromClause, key: tuple[str, ...]) -> Select[Any]:
+    """Return one business key that rows hold twice."""
+    columns = [rows.c[name] for name in key]
+    return select(*columns).group_by(*columns).having(func.count() > 1).limit(1)

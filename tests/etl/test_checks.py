@@ -20,7 +20,6 @@ from etl.duplicates import DuplicateKeys
 from etl.layer_checks import LayerChecks
 from etl.mapping import Heights
 from etl.plan import plan_columns
-from etl.prefetch import prefetch
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import SourceBatch
 from etl.shapes import ShapeMaker
@@ -29,6 +28,7 @@ from gis.times import BEIJING
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
+from layers.prefetch import prefetch
 from tests.etl.conftest import PIPE, PLOT, SPRING, USES, Loader, plots, square
 
 CODES = MappingProxyType({"uses": USES})
@@ -138,7 +138,7 @@ def test_an_invalid_geometry_is_repaired_and_counted() -> None:
     ((number, reason),) = batch.repaired
     assert number == 1
     assert "Self-intersection" in reason
-    repaired = shapely.from_wkb(batch.good["geometry"][0].as_py())
+    repaired = batch.geometry.shapes()[0]
     assert repaired.is_valid
     assert repaired.geom_type == "MultiPolygon"
 
@@ -181,7 +181,7 @@ def test_single_parts_only_go_into_a_single_layer() -> None:
 
 def test_areas_become_points_inside_them_where_the_mapping_says_so() -> None:
     batch = prepare(SPRING, [HERE, shapely.Point(114.3, 29.8)], inner_points=True)
-    point = shapely.from_wkb(batch.good["geometry"][0].as_py())
+    point = batch.geometry.shapes()[0]
     assert HERE.contains(point)
 
 
@@ -196,7 +196,7 @@ def test_heights_come_from_attributes_then_from_the_survey_then_are_nought_and_t
         a=["20", "", "0", None],
         b=[22.0, None, 8.0, None],
     )
-    lines = shapely.from_wkb(batch.good["geometry"].to_pylist())
+    lines = batch.geometry.shapes()
     heights = [shapely.get_coordinates(line, include_z=True)[:, 2].tolist() for line in lines]
     assert heights == [[10.0, 11.0], [5.0, 6.0], [0.0, 0.0], [0.0, 6.0]]
     assert batch.without_height == 2
@@ -205,7 +205,7 @@ def test_heights_come_from_attributes_then_from_the_survey_then_are_nought_and_t
 def test_heights_that_a_layer_does_not_keep_are_counted() -> None:
     batch = prepare(SPRING, [shapely.Point(114.3, 29.8, 5.0)])
     assert batch.flattened == 1
-    assert not shapely.from_wkb(batch.good["geometry"][0].as_py()).has_z
+    assert not batch.geometry.shapes()[0].has_z
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_heights_that_a_layer_does_not_keep_are_counted() -> None:
 def test_measures_are_left_out(layer: LayerDefinition, wkt: str) -> None:
     shape = shapely.from_wkt(wkt)
     batch = prepare(layer, [shape])
-    loaded = shapely.from_wkb(batch.good["geometry"][0].as_py())
+    loaded = batch.geometry.shapes()[0]
     assert not loaded.has_m
     assert loaded.has_z is layer.geometry.z
     np.testing.assert_allclose(
@@ -246,7 +246,7 @@ def test_repeated_keys_are_found_over_all_batches(batches: list[list[int]]) -> N
         rows = np.arange(number, number + len(batch))
         nothing = np.zeros(len(batch), dtype=bool)
         column = Column(PLOT.field("bsm"), values, nothing, values)
-        faults = keys.check([column], rows, ~nothing)
+        faults = keys.check([column], rows, ~nothing, keys.hashes([column]))
         expected = []
         for value in batch:
             expected.append(value in seen)

@@ -1,11 +1,14 @@
-"""Let one stage of a pipeline run ahead of the next, in a thread of its own."""
+"""Let one stage of a pipeline run ahead of the next, in threads of its own."""
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class _End:
@@ -63,3 +66,24 @@ def prefetch(items: Iterator[Item], depth: int = 1) -> Generator[Item, None, Non
             raise item.error
     finally:
         ahead.end()
+
+
+def in_parallel(
+    function: Callable[[Item], Result], items: Iterator[Item], workers: int
+) -> Generator[Result, None, None]:
+    """Yield ``function`` of each item in the order of the items, some worked at at once.
+
+    ``items`` is read by the thread that asks for results. An error of either is raised here, in
+    its place. When the consumer stops early, what is under way is waited for.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="in-parallel")
+    under_way: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            under_way.append(pool.submit(function, item))
+            if len(under_way) > workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,255 @@
+"""Where the good rows of a survey go in the database before they count.
+
+* Into a *stage*, a temporary table that is then compared with the layer; or
+* where the layer holds nothing yet, into a table *aside*, in Hilbert order and with its indexes,
+  which takes the empty table's place at the end. Nobody has to wait for it meanwhile.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import Connection, FromClause, Index, Table, text
+from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
+
+from gis.hilbert import hilbert_keys
+from layers.copy_stream import CopyStream, PackedRows, pack, rows_of
+from layers.definition import LayerDefinition
+from layers.geometry_column import GeometryColumn
+from layers.prefetch import prefetch
+from layers.row_sorter import RowSorter
+from layers.schema import creation
+from layers.sql import (
+    analyze_statement,
+    copy_statement,
+    lock_statement,
+    no_default_statement,
+    plain_storage_statement,
+    rename_statement,
+)
+from layers.tables import (
+    CITY_SCHEMA,
+    GEOMETRIES,
+    aside_name,
+    aside_table,
+    city_table,
+    feature_id_sequence,
+    table_indexes,
+)
+from layers.versioning import Survey, shared_values, stage_table
+
+#: A batch of more estimated bytes is packed in halves: Arrow's binary arrays end at 2 GB.
+_PACK_BYTES = 256 << 20
+_COPY_BUFFER = 1 << 20
+
+
+class RowWriter(Protocol):
+    """Takes the good rows of a survey."""
+
+    @property
+    def surveyed(self) -> FromClause:
+        """The survey's rows, once complete: ``source_row``, the fields, ``geom``, ``tile_geom``."""
+
+    def add(
+        self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn
+    ) -> None:
+        """Take a batch: the columns named (``source_row`` first) and the geometries."""
+
+    def complete(self) -> None:
+        """See to it that all rows are in the database."""
+
+    def index(self) -> None:
+        """See to it that the rows, once complete, have an index of boxes."""
+
+    def close(self) -> None:
+        """Give back whatever it holds outside the database."""
+
+
+class StageWriter:
+    """Rows go to a temporary table as they come."""
+
+    def __init__(self, connection: Connection, layer: LayerDefinition) -> None:
+        self._connection = connection
+        self._stage: Table = stage_table(layer)
+        self._stage.create(connection)
+        self._is_indexed = False
+
+    @property
+    def surveyed(self) -> FromClause:
+        """See :class:`RowWriter`."""
+        return self._stage
+
+    def add(
+        self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn
+    ) -> None:
+        """See :class:`RowWriter`."""
+        width = len(names) + len(GEOMETRIES)
+        pieces = (
+            rows_of(packed, part.definition, width) for packed, part in _packed(columns, geometry)
+        )
+        _copy(self._connection, "pg_temp", self._stage.name, [*names, *GEOMETRIES], pieces)
+
+    def complete(self) -> None:
+        """See :class:`RowWriter`."""
+        self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))
+
+    def index(self) -> None:
+        """See :class:`RowWriter`."""
+        if self._is_indexed:
+            return
+        place = Index(f"{self._stage.name}_geom", self._stage.c.geom, postgresql_using="gist")
+        self._connection.execute(CreateIndex(place))
+        self._is_indexed = True
+
+    def close(self) -> None:
+        """See :class:`RowWriter`."""
+
+
+class AsideWriter:
+    """Rows are sorted on this side, and go in order into a table that nobody sees yet.
+
+    Until ``take_place`` the layer's own table is not touched; afterwards readers wait only until
+    the transaction ends.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        survey: Survey,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._connection = connection
+        self._survey = survey
+        self._layer = survey.layer
+        self._told = told
+        self._sorter = RowSorter()
+        self._names: tuple[str, ...] = ()
+        self._defaults = shared_values(survey)
+        self._table = aside_table(self._layer, self._defaults)
+
+    @property
+    def surveyed(self) -> FromClause:
+        """See :class:`RowWriter`."""
+        return self._table
+
+    def add(
+        self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn
+    ) -> None:
+        """See :class:`RowWriter`; the names must be the same each time."""
+        if self._names and self._names != tuple(names):
+            raise ValueError(f"columns changed from {self._names} to {tuple(names)}")
+        self._names = tuple(names)
+        boxes = geometry.bounds()
+        keys = hilbert_keys((boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
+        begin = 0
+        for packed, part in _packed(columns, geometry):
+            self._sorter.add(packed, keys[begin : begin + len(part)])
+            begin += len(part)
+
+    def complete(self) -> None:
+        """See :class:`RowWriter`."""
+        self._connection.execute(CreateTable(self._table))
+        storage = plain_storage_statement(CITY_SCHEMA, self._table.name, GEOMETRIES)
+        self._connection.execute(text(storage))
+        entries = table_indexes(self._layer, aside=True)
+        # An index over the rows that are closed stays empty: no need to read all rows for it.
+        early = [entry for entry in entries if _is_of_closed_rows(entry)]
+        for entry in early:
+            self._connection.execute(creation(entry))
+        if len(self._sorter):
+            self._told("writing")
+            columns = ["feature_id", *self._names, *GEOMETRIES]
+            first = self._reserve_ids(len(self._sorter))
+            with closing(prefetch(self._rows(first, len(columns)), depth=2)) as pieces:
+                _copy(self._connection, CITY_SCHEMA, self._table.name, columns, pieces)
+        self._told("indexing")
+        for entry in entries:
+            if entry not in early:
+                self._connection.execute(creation(entry))
+        self._sorter.close()
+        gone = no_default_statement(CITY_SCHEMA, self._table.name, self._defaults)
+        self._connection.execute(text(gone))
+
+    def index(self) -> None:
+        """See :class:`RowWriter`; the index is there already."""
+
+    def close(self) -> None:
+        """See :class:`RowWriter`."""
+        self._sorter.close()
+
+    def _rows(self, first: int, width: int) -> Iterator[memoryview]:
+        for piece in self._sorter.pieces():
+            ids = pa.array(np.arange(first, first + len(piece), dtype=np.int64))
+            first += len(piece)
+            yield rows_of(piece, self._layer.geometry, width, [ids])
+
+    def _reserve_ids(self, count: int) -> int:
+        """Take ``count`` feature ids that follow each other; return the first."""
+        sequence = feature_id_sequence(self._layer)
+        first = int(self._connection.execute(sequence.next_value().select()).scalar_one())
+        statement = text("SELECT setval(CAST(:sequence AS regclass), :last)")
+        name = f"{CITY_SCHEMA}.{sequence.name}"
+        self._connection.execute(statement, {"sequence": name, "last": first + count - 1})
+        return first
+
+    def take_place(self) -> None:
+        """Replace the layer's own, empty table."""
+        name, other = self._layer.name, aside_name(self._layer)
+        self._connection.execute(text(lock_statement(CITY_SCHEMA, name)))
+        self._connection.execute(DropTable(city_table(self._layer)))
+        self._connection.execute(text(rename_statement("TABLE", CITY_SCHEMA, other, name)))
+        for entry in table_indexes(self._layer, aside=True):
+            old = str(entry.name)
+            new = f"{name}{old.removeprefix(other)}"
+            self._connection.execute(text(rename_statement("INDEX", CITY_SCHEMA, old, new)))
+
+
+_DEPENDENTS = text(
+    """
+    SELECT EXISTS (SELECT FROM pg_depend WHERE refobjid = mine.oid AND deptype = 'n')
+        OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = mine.oid AND NOT tgisinternal)
+        OR EXISTS (SELECT FROM pg_policy WHERE polrelid = mine.oid)
+        OR EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = mine.oid)
+        OR mine.relacl IS NOT NULL OR mine.reloptions IS NOT NULL
+        OR mine.relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
+    FROM pg_class AS mine WHERE mine.oid = to_regclass(:name)
+    """
+)
+
+
+def can_be_replaced(connection: Connection, layer: LayerDefinition) -> bool:
+    """Tell whether nothing hangs on a layer's table: no view, right, trigger or policy."""
+    name = f"{CITY_SCHEMA}.{layer.name}"
+    return connection.execute(_DEPENDENTS, {"name": name}).scalar_one_or_none() is False
+
+
+def _is_of_closed_rows(entry: object) -> bool:
+    return isinstance(entry, Index) and str(entry.name).endswith("_closed_geom")
+
+
+def _packed(
+    columns: Sequence[pa.Array], geometry: GeometryColumn
+) -> Iterator[tuple[PackedRows, GeometryColumn]]:
+    """Pack a batch, in halves where it is large."""
+    rows = len(geometry)
+    if geometry.bytes_estimated > _PACK_BYTES and rows > 1:
+        for part in (slice(0, rows // 2), slice(rows // 2, rows)):
+            yield from _packed([column[part] for column in columns], geometry[part])
+        return
+    yield pack(columns, geometry), geometry
+
+
+def _copy(
+    connection: Connection,
+    schema: str,
+    table: str,
+    columns: Sequence[str],
+    pieces: Iterator[memoryview],
+) -> None:
+    cursor: Any = connection.connection.cursor()
+    with closing(cursor):
+        cursor.copy_expert(
+            copy_statement(table, columns, schema), CopyStream(pieces), size=_COPY_BUFFER
+        )
