@@ -105,7 +105,11 @@ def load(
     layer = catalogue.layer(layer_name(request, mapping))
     said = request.crs or (mapping.crs if mapping else None)
     said_crs = _resolve(said) if said is not None else None
-    options = replace(_options(request, mapping, said_crs, settings), target=layer.name)
+    options = replace(
+        _options(request, mapping, said_crs, settings),
+        target=layer.name,
+        dimension=layer.geometry.dimension,
+    )
     with open_source(request.source, options, settings.max_unpacked_bytes) as source:
         crs, way, notes = _way(request.source, source.info, said_crs, layer)
         checksum = source_checksum(request.source)

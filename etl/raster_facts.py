@@ -335,6 +335,7 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _line(error: object) -> str:
-    text = str(error).strip()
+def _line(error: BaseException) -> str:
+    # rasterio says "Read failed", and only its cause says why.
+    text = str(error.__cause__ or error).strip()
     return text.splitlines()[0] if text else type(error).__name__

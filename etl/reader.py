@@ -42,6 +42,8 @@ class SourceOptions:
     format: str | None = None
     #: The layer of the city map that the rows are for.
     target: str | None = None
+    #: What that layer holds: 0 points, 1 lines, 2 areas.
+    dimension: int | None = None
 
 
 @dataclass(frozen=True)

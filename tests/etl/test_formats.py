@@ -49,6 +49,7 @@ def read(
 def test_the_formats_are_these() -> None:
     assert {reader.name: sorted(reader.suffixes) for reader in file_readers()} == {
         "CityJSON": [".json", ".jsonl"],
+        "DXF": [".dxf"],
         "CSV": [".csv", ".tab", ".tsv", ".txt"],
         "FileGDB": [],
         "FlatGeobuf": [".fgb"],
@@ -59,6 +60,7 @@ def test_the_formats_are_these() -> None:
         "Mining corner list": [".csv", ".txt", ".xls", ".xlsx"],
         "GeoParquet": [".geoparquet", ".parquet"],
         "KML": [".kml", ".kmz"],
+        "OpenStreetMap": [".osm", ".pbf"],
         "Pipe tables": [".accdb", ".gpkg", ".mdb", ".xls", ".xlsx"],
         "Plot exchange text": [".txt"],
         "Raster": [".asc", ".hgt", ".img", ".tif", ".tiff"],
