@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from etl.plan import plan_columns, unused_columns
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import Source, SourceBatch, SourceInfo, SourceOptions
 from etl.report import LoadReport
+from etl.report_classes import sum_classes
 from etl.settings import EtlSettings
 from etl.shapes import ShapeMaker
 from etl.survey_run import Reopen, check_survey
@@ -23,7 +24,7 @@ from gis.crs import CrsError, HeightDatum, SourceCrs, ToStorage, resolve, to_sto
 from gis.times import BEIJING
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
-from layers.errors import LoadRefused
+from layers.errors import LoadRefused, OneMapError
 from layers.prefetch import in_parallel, prefetch
 from layers.store import LoadHeader, LoadSession, Store
 from layers.survey_view import SurveyView
@@ -165,12 +166,31 @@ def load(
             full=request.full,
             mapping_name=report.mapping,
         )
-        with store.open_load(layer, header, load_id) as session:
+        with (
+            kept_report(report, store, started),
+            store.open_load(layer, header, load_id) as session,
+        ):
             view = SurveyView(session, layer, catalogue, report.valid_from, full=report.full)
             run.into(session, view)
     report.seconds["total"] = time.monotonic() - started
     progress(Progress("done", report.rows, report.rows))
     return report
+
+
+@contextmanager
+def kept_report(report: LoadReport, store: Store, started: float) -> Iterator[None]:
+    """Keep the report of a load that fails within, apart from the load that is taken back."""
+    try:
+        yield
+    except BaseException as error:
+        if report.load_id is not None:
+            if report.refused is None:
+                told = isinstance(error, OneMapError)
+                report.refused = str(error) if told else type(error).__name__
+            report.outcome = None
+            report.seconds["total"] = time.monotonic() - started
+            store.keep_report(report.load_id, report.as_dict())
+        raise
 
 
 @dataclass
@@ -217,6 +237,9 @@ class LoadRun:
         self.progress(Progress("applying", report.rows, total))
         report.outcome = session.apply()
         report.seconds["apply"] = time.monotonic() - applying
+        summing = time.monotonic()
+        report.classes = sum_classes(session, view.layer, report.outcome)
+        report.seconds["sum up"] = time.monotonic() - summing
         report.seconds["total"] = time.monotonic() - self.started
         session.finish(report.as_dict())
 

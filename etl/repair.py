@@ -15,7 +15,7 @@ from etl.columns import Column, Measure, build_columns
 from etl.convert import ARROW_TYPES, convert, to_text
 from etl.faults import without
 from etl.layer_checks import LayerChecks
-from etl.load import LoadRun, Progress
+from etl.load import LoadRun, Progress, kept_report
 from etl.mapping import Mapping, read_mapping
 from etl.plan import plan_columns
 from etl.prepare import Preparer
@@ -110,7 +110,7 @@ def _retry_load(
     )
     chosen = replace(request.selection, load_id=load_id)
     checks = LayerChecks(layer, catalogue, mapping.checks if mapping else {})
-    with store.open_load(layer, header) as session:
+    with kept_report(report, store, started), store.open_load(layer, header) as session:
         # Read and locked within the load, so that nobody mends or takes them in meanwhile.
         locked = session.fetch(refused_rows(chosen).with_for_update())
         rows = [read_refused(row) for row in locked]
@@ -301,4 +301,5 @@ def _report(
         valid_from=survey.valid_from,
         mapping=name if mapping is not None else None,
         full=False,
+        repairs_load=survey.load_id,
     )

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+import shapely
+from shapely.geometry.base import BaseGeometry
+
 from etl.prepare import PreparedBatch
-from layers.store import LoadOutcome
+from layers.store import BadRow, LoadOutcome
+
+#: Refused rows whose geometry a report keeps for its picture.
+MOST_SHAPES = 150
+#: Runs of repaired rows that a report keeps.
+MOST_RUNS = 50_000
+#: A shape's longer side in a picture, in steps that can be told apart.
+_PICTURE_STEPS = 60
 
 
 @dataclass
@@ -57,6 +67,18 @@ class LoadReport:
     #: Seconds of the whole load and of its stages; reading and checking run beside sending.
     seconds: dict[str, float] = field(default_factory=dict)
     refused: str | None = None
+    #: Some refused rows with their geometry as GeoJSON (EPSG:4490, simplified), for a picture.
+    bad_shapes: list[dict[str, object]] = field(default_factory=list)
+    #: The numbers of the rows whose geometry was repaired, as runs of first and last; at most
+    #: ``MOST_RUNS``, beyond which ``repaired_known`` is false.
+    repaired_rows: list[list[int]] = field(default_factory=list)
+    repaired_known: bool = True
+    #: The files of the survey with their first and last row, where there are several.
+    parts: list[dict[str, object]] = field(default_factory=list)
+    #: Sums by class of the features that changed; ``None`` where they are too many to sum up.
+    classes: list[dict[str, object]] | None = None
+    #: The load whose refused rows this repair tried.
+    repairs_load: int | None = None
 
     def count(self, batch: PreparedBatch, examples: int) -> None:
         """Add a batch.
@@ -71,6 +93,9 @@ class LoadReport:
         self.repaired += len(batch.repaired)
         for number, reason in batch.repaired[: max(examples - len(self.repairs), 0)]:
             self.repairs.append({"row": number, "reason": reason})
+        self._note_repaired([number for number, _ in batch.repaired])
+        self._note_part(batch)
+        self.draw(batch.bad)
         self.without_height += batch.without_height
         self.flattened += batch.flattened
         self.notes += batch.notes
@@ -78,6 +103,33 @@ class LoadReport:
             self.count_rule(rule, "error", len(rows), rows, examples)
         for rule, (count, shown) in batch.warned.items():
             self.count_rule(rule, "warning", count, shown, examples)
+
+    def draw(self, rows: Sequence[BadRow]) -> None:
+        """Keep the geometry of refused rows for a picture, as far as there is room for more."""
+        for row in rows:
+            if len(self.bad_shapes) >= MOST_SHAPES:
+                return
+            if row.geometry_wkb is not None:
+                shape = json.loads(shapely.to_geojson(_drawn(row.geometry_wkb)))
+                self.bad_shapes.append({"row": row.source_row, "rule": row.rule, "geometry": shape})
+
+    def _note_repaired(self, rows: Sequence[int]) -> None:
+        for row in rows:
+            if self.repaired_rows and self.repaired_rows[-1][1] == row - 1:
+                self.repaired_rows[-1][1] = row
+            elif len(self.repaired_rows) < MOST_RUNS:
+                self.repaired_rows.append([row, row])
+            else:
+                self.repaired_known = False
+
+    def _note_part(self, batch: PreparedBatch) -> None:
+        if batch.part is None or not batch.rows:
+            return
+        if self.parts and self.parts[-1]["part"] == batch.part:
+            self.parts[-1]["last"] = batch.last_row
+        else:
+            first = batch.last_row - batch.rows + 1
+            self.parts.append({"part": batch.part, "first": first, "last": batch.last_row})
 
     def count_rule(
         self,
@@ -159,6 +211,15 @@ class LoadReport:
         if self.refused is not None:
             lines.append(f"  refused: {self.refused}")
         return "\n".join(lines)
+
+
+def _drawn(wkb: bytes) -> BaseGeometry:
+    """Return a geometry as a small picture needs it: two-dimensional, with few vertices."""
+    shape = shapely.force_2d(shapely.from_wkb(wkb))
+    west, south, east, north = shapely.bounds(shape)
+    step = max(east - west, north - south) / _PICTURE_STEPS
+    simple = shapely.simplify(shape, step, preserve_topology=False)
+    return shapely.transform(shape if simple.is_empty else simple, lambda xy: xy.round(7))
 
 
 def peak_memory() -> int:

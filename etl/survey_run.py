@@ -72,9 +72,9 @@ def _refuse(
     as_they_came = _read_again(set(numbers), reopen)
     for start in range(0, len(numbers), _AT_ONCE):
         staged = session.staged_rows(numbers[start : start + _AT_ONCE])
-        session.reject(
-            [_written_down(row, told[number], as_they_came) for number, row in staged.items()]
-        )
+        rows = [_written_down(row, told[number], as_they_came) for number, row in staged.items()]
+        session.reject(rows)
+        report.draw(rows)
         report.good -= len(staged)
         report.bad += len(staged)
 

@@ -255,6 +255,9 @@ class LayerDefinition(_Strict):
     key: tuple[Identifier, ...] = Field(min_length=1)
     fields: tuple[FieldDefinition, ...] = Field(min_length=1)
     label: Label | None = None
+    #: The field by whose values reports sum up areas, lengths and numbers; without one, the field
+    #: whose code list colours the map.
+    report_by: Identifier | None = None
     tiles: TileDefinition = TileDefinition()
     style: tuple[StyleLayer, ...] = ()
     #: What surveys of the layer are checked for, beside the fields' own rules.
@@ -272,6 +275,7 @@ class LayerDefinition(_Strict):
             "tiles.fields": self.tiles.fields,
             "tiles.field_zooms": tuple(self.tiles.field_zooms),
             "tiles.importance": (self.tiles.importance,),
+            "report_by": (self.report_by,),
             "label": (self.label.zh, self.label.en) if self.label else (),
         }
         for where, fields in wanted.items():

@@ -27,7 +27,7 @@ from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, Sc
 from layers.load_locks import WRITING, is_alive, lock_key
 from layers.load_records import INTERRUPTED
 from layers.load_session import LoadHeader, LoadOutcome, LoadSession
-from layers.quarantine_rows import BadRow
+from layers.quarantine_rows import BadRow, json_ready
 from layers.schema import migrate, shortcomings
 from layers.system_tables import layer_table, load_table
 
@@ -158,6 +158,19 @@ class Store:
             except BaseException as error:
                 self._record_failure(load_id, error)
                 raise
+
+    def keep_report(self, load_id: int, report: dict[str, object]) -> None:
+        """Keep the report of a load that failed, whose own transaction took everything back."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    update(load_table)
+                    .where(load_table.c.load_id == load_id, load_table.c.status != "done")
+                    .values(report=json_ready(report))
+                )
+        except DBAPIError:
+            # The database itself is gone, and with it the failure that there is to report on.
+            return
 
     def _register(self, layer: LayerDefinition, header: LoadHeader, load_id: int | None) -> int:
         facts: dict[str, Any] = {
