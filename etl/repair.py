@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import and_, select
+from sqlalchemy import FromClause, and_, select
 
 from etl.columns import Column, Measure, build_columns
 from etl.convert import ARROW_TYPES, convert, to_text
@@ -34,7 +34,6 @@ from layers.queries import layer_rows
 from layers.store import LoadHeader, LoadSession, Store
 from layers.survey_view import SurveyView
 from layers.system_tables import load_table
-from layers.versioning import stage_table
 
 _STORAGE = "EPSG:4490"
 
@@ -156,7 +155,8 @@ class _RepairRun(LoadRun):
 
     def _before_apply(self, session: LoadSession) -> None:
         """Refuse keys that the same survey gave already; that no row is good is no failure."""
-        taken = session.fetch(_taken_keys(self.layer, self.report, self.repairs))
+        session.complete()
+        taken = session.fetch(_taken_keys(self.layer, session.surveyed, self.report, self.repairs))
         earlier = {row.source_row: row.held_row for row in taken}
         staged = session.staged_rows(sorted(earlier))
         again = []
@@ -170,9 +170,8 @@ class _RepairRun(LoadRun):
         self.report.bad += len(again)
 
 
-def _taken_keys(layer: LayerDefinition, report: LoadReport, repairs: int) -> Any:
+def _taken_keys(layer: LayerDefinition, stage: FromClause, report: LoadReport, repairs: int) -> Any:
     """Return the statement for staged rows whose key a row of the same survey has already."""
-    stage = stage_table(layer)
     access = AccessClass(layer.name, layer.field_names, None)
     held = layer_rows(layer, access, at=report.valid_from)
     siblings = select(load_table.c.load_id).where(

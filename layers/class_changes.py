@@ -1,12 +1,22 @@
-"""What a load changed, summed by class: features, and their areas or lengths before and after."""
+"""What a load changed, class by class: the features before and after, within its transaction."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Select, and_, cast, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 
 from layers.definition import LayerDefinition
 from layers.tables import city_table
-from layers.versioning import difference_table, stage_table
+from layers.versioning import difference_table
 
 _BEFORE, _AFTER = literal("before"), literal("after")
 
@@ -22,56 +32,44 @@ def class_field(layer: LayerDefinition) -> str | None:
     return None
 
 
-def measure(layer: LayerDefinition, geometry: ColumnElement[Any]) -> ColumnElement[float]:
-    """Return a feature's size on the ellipsoid of CGCS2000: square metres, metres, or 0.
-
-    PostGIS's geography functions take the ellipsoid of EPSG:4490 and follow Karney, "Algorithms
-    for geodesics" (2013).
-    """
-    flat = func.geography(func.ST_Force2D(geometry))
-    if layer.geometry.dimension == 2:
-        return func.ST_Area(flat)
-    return func.ST_Length(flat) if layer.geometry.dimension == 1 else cast(literal(0.0), Double)
+def anything_compared() -> Select[Any]:
+    """Return the statement that finds a row if the load was compared with rows held before."""
+    return select(literal(1)).select_from(difference_table()).limit(1)
 
 
-def class_changes(layer: LayerDefinition, *, first: bool) -> Select[Any]:
-    """Return the statement that sums a load by class, within its transaction and before its end.
+def compared_features(layer: LayerDefinition, surveyed: FromClause) -> Select[Any]:
+    """Return the statement for the features that a load changed, before and after.
 
     Args:
         layer: The layer.
-        first: The layer held nothing before: everything staged was added.
+        surveyed: The load's staged rows.
 
     Returns:
-        ``side`` (before, after), ``class``, ``features`` and ``size``, of the features changed.
+        ``side`` (before, after), ``code`` and ``geometry`` (WKB, EPSG:4490).
     """
-    name = class_field(layer)
-    stage, table, difference = stage_table(layer), city_table(layer), difference_table()
-
-    def sums(side: ColumnElement[str], source: Any, rows: Any) -> Select[Any]:
-        group = source.c[name] if name is not None else None
-        statement = (
-            select(
-                side.label("side"),
-                (literal(None) if group is None else group).label("class"),
-                func.count().label("features"),
-                func.sum(measure(layer, source.c.geom)).label("size"),
-            )
-            .select_from(rows)
-            .having(func.count() > 0)
-        )
-        return statement if group is None else statement.group_by(group)
-
-    if first:
-        return sums(_AFTER, stage, stage)
-    surveyed = stage.join(difference, difference.c.source_row == stage.c.source_row)
-    same_row = and_(
+    table, difference = city_table(layer), difference_table()
+    held = and_(
         table.c.feature_id == difference.c.feature_id,
         table.c.version == difference.c.held_version,
         table.c.recorded_from == difference.c.held_recorded,
         difference.c.held,
     )
+    same_row = difference.c.source_row == surveyed.c.source_row
     both = union_all(
-        sums(_BEFORE, table, difference.join(table, same_row)),
-        sums(_AFTER, stage, surveyed),
+        _features(_BEFORE, layer, table).join(difference, held),
+        _features(_AFTER, layer, surveyed).join(difference, same_row),
     ).subquery("both")
     return select(both)
+
+
+def first_features(layer: LayerDefinition, load_id: int) -> Select[Any]:
+    """Return the same for the first load of a layer, which only added features."""
+    table = city_table(layer)
+    return _features(_AFTER, layer, table).where(table.c.load_id == load_id)
+
+
+def _features(side: ColumnElement[str], layer: LayerDefinition, rows: FromClause) -> Select[Any]:
+    name = class_field(layer)
+    group: ColumnElement[Any] = null() if name is None else rows.c[name]
+    wkb = func.ST_AsBinary(rows.c.geom) if layer.geometry.dimension else null()
+    return select(side.label("side"), group.label("code"), wkb.label("geometry")).select_from(rows)
