@@ -12,6 +12,7 @@ from cli.load_bar import load_bar
 from cli.load_watch import follow, outcome_text
 from cli.settings import read_settings
 from cli.signals import orderly_end
+from cli.suggestions import suggested
 from etl.formats import is_address
 from etl.jobs import Tools, load_now, queued_load
 from etl.load import LoadRequest, RefusedLoad
@@ -83,6 +84,12 @@ def load_command(
         bool, typer.Option("--anywhere", help="Accept positions outside the CRS's area of use.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
+    suggest_mapping: Annotated[
+        bool, typer.Option("--suggest", help="Load nothing: propose a mapping for the file.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the proposed mapping to this file.")
+    ] = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Do not load it here: leave it to onemap worker.")
     ] = False,
@@ -91,10 +98,6 @@ def load_command(
     ] = False,
 ) -> None:
     """Load a survey file into a layer: all its good rows in one transaction, or nothing."""
-    if report is not None and not report.absolute().parent.is_dir():
-        _fail(f"{report}: the report cannot be written: there is no folder {report.parent}")
-    if report is not None and report.is_dir():
-        _fail(f"{report}: the report cannot be written: it is a folder")
     request = LoadRequest(
         source=file if is_address(file) else Path(file),
         layer=layer,
@@ -109,10 +112,10 @@ def load_command(
         full=full,
         anywhere=anywhere,
     )
-    if wait and not queue:
-        _fail("--follow goes with --queue; without it the load runs here and is shown anyway")
-    if queue and report is not None:
-        _fail("--report does not go with --queue: the load's record keeps its report")
+    if suggest_mapping or out is not None:
+        _suggest(request, out, asked=suggest_mapping)
+        return
+    _refuse_unfit(queue=queue, wait=wait, report=report)
     try:
         if queue:
             _queue(request, wait=wait)
@@ -133,6 +136,30 @@ def load_command(
 def register(app: typer.Typer) -> None:
     """Add ``load`` to the command line."""
     app.command("load")(load_command)
+
+
+def _refuse_unfit(*, queue: bool, wait: bool, report: Path | None) -> None:
+    """Refuse options that do not go together, and a report that cannot be written."""
+    if report is not None and not report.absolute().parent.is_dir():
+        _fail(f"{report}: the report cannot be written: there is no folder {report.parent}")
+    if report is not None and report.is_dir():
+        _fail(f"{report}: the report cannot be written: it is a folder")
+    if wait and not queue:
+        _fail("--follow goes with --queue; without it the load runs here and is shown anyway")
+    if queue and report is not None:
+        _fail("--report does not go with --queue: the load's record keeps its report")
+
+
+def _suggest(request: LoadRequest, out: Path | None, *, asked: bool) -> None:
+    """Propose a mapping instead of loading."""
+    if not asked:
+        _fail("--out goes with --suggest: it is where the proposed mapping is written")
+    if request.mapping is not None:
+        _fail("--suggest proposes a mapping: give it none")
+    try:
+        typer.echo(suggested(request, out))
+    except OneMapError as error:
+        _fail(str(error))
 
 
 def _run(request: LoadRequest) -> LoadReport:
