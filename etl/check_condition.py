@@ -9,7 +9,6 @@ import shapely
 from etl.check_rows import CheckRows, Numbers, as_mask
 from etl.faults import Mask
 from layers.definition import LayerDefinition
-from layers.errors import DefinitionError
 from layers.expressions import FIELD_KINDS, Kind, parse_expression
 
 
@@ -20,13 +19,13 @@ class FieldExpression:
         """Read it.
 
         Raises:
-            DefinitionError: If it is none, or not of the kind wanted.
+            ValueError: If it is none, or not of the kind wanted.
         """
         self.text = text
         self._expression = parse_expression(text)
         kind = self._expression.check({f.name: FIELD_KINDS[f.type] for f in layer.fields})
         if kind is not wanted:
-            raise DefinitionError(f"'{text}' gives {kind}, but {wanted} is wanted")
+            raise ValueError(f"'{text}' gives {kind}, but {wanted} is wanted")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -53,7 +52,7 @@ class Condition(FieldExpression):
         """Read it.
 
         Raises:
-            DefinitionError: If it is none.
+            ValueError: If it is none.
         """
         super().__init__(text, layer, Kind.BOOLEAN)
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 import etl.check_kinds
+from etl.check_condition import Condition
 from etl.check_kind import CheckKind, Parameters, RowCheck, SurveyCheck
 from layers.catalogue import Catalogue
 from layers.definition import CheckDefinition, LayerDefinition
@@ -61,6 +62,21 @@ def make_check(
         raise DefinitionError(f"{where}: {faults}") from error
     except ValueError as error:
         raise DefinitionError(f"{where}: {error}") from error
+
+
+def make_condition(definition: CheckDefinition, layer: LayerDefinition) -> Condition | None:
+    """Return the condition under which a check is done, if it has one.
+
+    Raises:
+        DefinitionError: If it cannot be read; the message names layer and check.
+    """
+    if definition.when is None:
+        return None
+    try:
+        return Condition(definition.when, layer)
+    except ValueError as error:
+        where = f"layer {layer.name}: check {definition.name}"
+        raise DefinitionError(f"{where}: when: {error}") from error
 
 
 def _names_hold(

@@ -1,7 +1,7 @@
 """The rows of a batch as checks see them: values by field, geometries, measures."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -24,6 +24,25 @@ _NUMERIC = (FieldType.INTEGER, FieldType.NUMBER, FieldType.BOOLEAN)
 _TEMPORAL = (FieldType.DATE, FieldType.DATETIME)
 
 
+#: Geometries of a batch whose coordinates are looked at as they were delivered.
+_DELIVERED = 500
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Geometries as the source has them."""
+
+    wkb: pa.Array
+    #: Metres or feet rather than degrees.
+    projected: bool
+
+    def coordinates(self) -> Numbers:
+        """Return the coordinates (n, 2) of some of them."""
+        some = self.wkb.slice(0, _DELIVERED).to_numpy(zero_copy_only=False)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(shapely.get_coordinates(shapely.from_wkb(some, on_invalid="ignore")))
+
+
 @dataclass(frozen=True)
 class CheckRows:
     """A batch in the layer's form; every array has one entry a row."""
@@ -37,8 +56,7 @@ class CheckRows:
     codes: Mapping[str, CodeList]
     #: From when on the survey says how things are.
     valid_from: datetime
-    #: Things computed once for several checks.
-    shared: dict[str, object] = field(default_factory=dict)
+    delivered: Delivered | None = None
 
     @property
     def count(self) -> int:

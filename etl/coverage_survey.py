@@ -1,6 +1,7 @@
 """Overlaps and gaps that a survey would bring into a layer that covers the ground."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,7 @@ from etl.survey_places import (
 )
 from gis.coverage import (
     Faces,
+    Meet,
     PlacedSides,
     SideLedger,
     Sides,
@@ -84,11 +86,33 @@ class CoverageSurvey:
         self._ledger = SideLedger()
         self._alone = False
         self._seen = -1
+        self._see: Callable[[CheckRows, Mask], None] | None = None
+        self._left: Sides | None = None
         self._conflicts: Conflicts | None = None
 
     def begin(self, view: SurveyView) -> None:
         """Find out whether the survey stands alone."""
         self._alone = view.full or view.is_empty(view.layer.name)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the survey is looked at by itself, as it passes."""
+        return self._alone
+
+    def tell_meetings(self, see: Callable[[CheckRows, Mask], None], meet: Meet) -> None:
+        """Tell of rows that meet along a side, where the survey stands alone.
+
+        Args:
+            see: Is shown each batch before its sides are taken in.
+            meet: Is told which rows meet; all of them were shown.
+        """
+        self._see = see
+        self._ledger.meet = meet
+
+    def finish(self) -> None:
+        """Let all sides that wait find each other; the survey cannot be watched any more."""
+        if self._left is None:
+            self._left = self._ledger.close()
 
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Take in the sides of a batch; a second call for the same batch does nothing."""
@@ -96,6 +120,8 @@ class CoverageSurvey:
         if not self._alone or first == self._seen:
             return
         self._seen = first
+        if self._see is not None:
+            self._see(rows, good)
         paths, numbers = rows.paths, rows.numbers
         if not good.all():
             paths, numbers = paths_of(rows.geometries[good]), numbers[good]
@@ -117,8 +143,9 @@ class CoverageSurvey:
                 self._add(numbers, new, against=False)
                 known = ~shapely.is_missing(old)
                 self._add(numbers[known], old[known], against=True)
-        left = self._ledger.close()
-        if not len(left):
+        self.finish()
+        left = self._left
+        if left is None or not len(left):
             return Conflicts()
         if len(left) > _MOST_SIDES:
             return _pair_by_pair(view, self._tolerance)
@@ -199,6 +226,16 @@ class CoverageSurvey:
         return np.asarray(parts[mean_width(parts) > self._tolerance])
 
 
+def coverage_of(view: SurveyView, tolerance: float) -> CoverageSurvey:
+    """Return the coverage that all checks of a load with one tolerance look at together."""
+    name = ("coverage", tolerance)
+    if name not in view.shared:
+        view.shared[name] = CoverageSurvey(tolerance)
+        view.shared[name].begin(view)
+    found: CoverageSurvey = view.shared[name]
+    return found
+
+
 class CoverageCheck:
     """What the checks of overlaps and of gaps share: they look at one coverage together."""
 
@@ -213,11 +250,7 @@ class CoverageCheck:
 
     def begin(self, view: SurveyView) -> None:
         """Get ready."""
-        name = ("coverage", self._tolerance)
-        if name not in view.shared:
-            view.shared[name] = CoverageSurvey(self._tolerance)
-            view.shared[name].begin(view)
-        self._coverage = view.shared[name]
+        self._coverage = coverage_of(view, self._tolerance)
 
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """See a batch pass."""

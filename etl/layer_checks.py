@@ -8,7 +8,7 @@ import numpy as np
 
 from etl.check_condition import Condition
 from etl.check_kind import RowCheck, SurveyCheck
-from etl.check_registry import make_check
+from etl.check_registry import make_check, make_condition
 from etl.check_rows import CheckRows
 from etl.check_survey import Finding, SurveyView
 from etl.faults import Fault, Mask
@@ -69,7 +69,7 @@ class LayerChecks:
                 continue
             severity = Severity(said) if said is not None else definition.severity
             check = make_check(definition, layer, catalogue)
-            when = Condition(definition.when, layer) if definition.when else None
+            when = make_condition(definition, layer)
             if isinstance(check, RowCheck):
                 self._rows.append(_Ready(definition, severity, check, when))
             else:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from etl.check_rows import CheckRows
+from etl.check_rows import CheckRows, Delivered
 from etl.checks import check_columns
 from etl.columns import Column, Measure, build_columns, column_of
 from etl.convert import to_float
@@ -113,7 +113,7 @@ class Preparer:
         faults = told_by_format(batch.problems, count) + shapes.faults
         faults += [fault for column in columns for fault in column.faults]
         faults += check_columns(self._layer, columns, self._codes, count)
-        rows = self._check_rows(batch.row_numbers, columns, shapes)
+        rows = self._check_rows(batch, columns, shapes)
         errors, warnings = self._checks.check_rows(rows)
         hashes = self._keys.hashes(columns)
         return ExaminedBatch(batch, shapes, columns, faults + errors, warnings, rows, hashes)
@@ -162,16 +162,15 @@ class Preparer:
         self._settled = True
         self._plans, self._notes = settle(self._layer, self._plans, batch, self._catalogue)
 
-    def _check_rows(
-        self, numbers: NDArray[np.int64], columns: list[Column], shapes: Shapes
-    ) -> CheckRows:
+    def _check_rows(self, batch: SourceBatch, columns: list[Column], shapes: Shapes) -> CheckRows:
         return CheckRows(
             layer=self._layer,
-            numbers=numbers,
+            numbers=batch.row_numbers,
             columns={column.field.name: column.values for column in columns},
             shapes=shapes,
             codes=self._codes,
             valid_from=self._valid_from,
+            delivered=Delivered(batch.wkb, self._shape_maker.projected),
         )
 
     def _bad_rows(

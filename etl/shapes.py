@@ -108,6 +108,11 @@ class ShapeMaker:
         self._to_storage = to_storage
         self._area = _WORLD if anywhere else crs.area or _WORLD
 
+    @property
+    def projected(self) -> bool:
+        """Whether the source's coordinates are metres or feet rather than degrees."""
+        return self._crs.is_projected
+
     def make(self, wkb: pa.Array, heights: Heights | None) -> Shapes:
         """Make the geometries of one batch.
 

@@ -10,7 +10,7 @@ with m = 0 are gaps.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +115,17 @@ def _turned(paths: Paths, at: NDArray[np.int64], path: NDArray[np.int64]) -> NDA
     return turned ^ paths.hole
 
 
-def left_over(sides: Sides) -> Sides:
-    """Return the sides that do not cancel: those whose two directions are not equally many."""
+#: Is told of rows that meet along a side: two arrays of like length.
+Meet = Callable[[Codes, Codes], None]
+
+
+def left_over(sides: Sides, meet: Meet | None = None) -> Sides:
+    """Return the sides that do not cancel: those whose two directions are not equally many.
+
+    Args:
+        sides: The sides.
+        meet: Is told which rows have two sides that cancelled.
+    """
     if not len(sides):
         return sides
     order = np.argsort(sides.hashes)
@@ -125,6 +134,9 @@ def left_over(sides: Sides) -> Sides:
     balance = np.add.reduceat(((codes & 1) << 1) - 1, first)
     lengths = np.diff(np.append(first, len(hashes)))
     kept = np.repeat(balance != 0, lengths)
+    if meet is not None:
+        pairs = first[(lengths == 2) & (balance == 0)]
+        meet(codes[pairs] >> 1, codes[pairs + 1] >> 1)
     return Sides(hashes[kept], codes[kept])
 
 
@@ -136,6 +148,8 @@ class SideLedger:
     """
 
     def __init__(self, in_memory: int = _IN_MEMORY) -> None:
+        #: Is told of rows that meet along a side.
+        self.meet: Meet | None = None
         self._in_memory = in_memory
         self._waiting: list[Sides] = []
         self._count = 0
@@ -144,7 +158,7 @@ class SideLedger:
 
     def add(self, sides: Sides) -> None:
         """Take sides in."""
-        rest = left_over(sides)
+        rest = left_over(sides, self.meet)
         self._waiting.append(rest)
         self._count += len(rest)
         if self._count > 2 * self._settled + self._in_memory // 8:
@@ -158,14 +172,14 @@ class SideLedger:
         rest = self._waiting[0]
         if self._disk is not None:
             self._to_disk()
-            found = [left_over(part) for part in self._parts(Path(self._disk.name))]
+            found = [left_over(part, self.meet) for part in self._parts(Path(self._disk.name))]
             self._disk.cleanup()
             rest = _joined(found)
         self._waiting = []
         return rest
 
     def _settle(self) -> None:
-        rest = left_over(_joined(self._waiting))
+        rest = left_over(_joined(self._waiting), self.meet)
         self._waiting = [rest]
         self._count = self._settled = len(rest)
 

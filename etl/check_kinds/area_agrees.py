@@ -50,7 +50,7 @@ class _Check:
         def describe(row: int) -> str:
             return (
                 f"{field} = {rows.shown(field, row)} {self.unit}, but the geometry has "
-                f"{rows.area[row] / factor:.10g} {self.unit} on the ellipsoid: "
+                f"{rows.area[row] / factor:.5g} {self.unit} on the ellipsoid: "
                 f"{apart[row] / written[row] if written[row] else 1:.2%} apart"
             )
 

@@ -1,0 +1,90 @@
+"""Areas that keep apart from those of other layers, or from each other, in plan or in height."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import func, or_
+
+from etl.check_kind import CheckKind, Parameters, SurveyCheckBase
+from etl.check_survey import Finding, SurveyView
+from etl.survey_pairs import Pair, overlapping
+from layers.definition import Bilingual, LayerDefinition
+
+
+class Heights(Parameters):
+    """The fields of the lowest and the highest elevation."""
+
+    bottom: str
+    top: str
+
+
+class Apart(Parameters):
+    """No area overlaps one of ``layers`` (the layer's own name: another of the same survey)."""
+
+    layers: tuple[str, ...] = Field(min_length=1)
+    #: Overlaps whose mean width is at most this are none, metres.
+    tolerance: float = Field(default=0.1, gt=0)
+    #: Areas whose heights do not meet are apart; unknown heights meet all others. Only for the
+    #: layer itself.
+    heights: Heights | None = None
+
+    def fields(self) -> tuple[str, ...]:
+        """Return the fields named."""
+        return (self.heights.bottom, self.heights.top) if self.heights else ()
+
+    def other_fields(self) -> tuple[tuple[str, str], ...]:
+        """Return nothing: of other layers no field is named."""
+        return ()
+
+
+@dataclass(frozen=True)
+class _Check(SurveyCheckBase):
+    parameters: Apart
+
+    def findings(self, view: SurveyView) -> Iterable[Finding]:
+        heights = self.parameters.heights
+        condition = _meets(heights) if heights is not None else None
+        fields = (heights.bottom, heights.top) if heights is not None else ()
+        said: dict[int, list[str]] = {}
+        for layer in self.parameters.layers:
+            for pair in overlapping(view, layer, self.parameters.tolerance, condition, fields):
+                _note(said, pair, layer)
+        for row, others in sorted(said.items()):
+            yield Finding(row, f"overlaps {', '.join(others)}")
+
+
+def _note(said: dict[int, list[str]], pair: Pair, layer: str) -> None:
+    said.setdefault(pair.source_row, []).append(f"{layer} {pair.other_key} ({pair.area:.2f} m2)")
+    if pair.other_row is not None:
+        said.setdefault(pair.other_row, []).append(f"{layer} {pair.key} ({pair.area:.2f} m2)")
+
+
+def _meets(heights: Heights) -> Any:
+    def condition(one: Any, other: Any) -> Any:
+        def above(low: Any, high: Any) -> Any:
+            # Known to lie wholly above; equal elevations touch and do not meet.
+            return func.coalesce(low.c[heights.bottom] >= high.c[heights.top], False)
+
+        return ~or_(above(one, other), above(other, one))
+
+    return condition
+
+
+def _make(parameters: Apart, layer: LayerDefinition) -> _Check:
+    if layer.geometry.dimension != 2:
+        raise ValueError("only areas overlap")
+    if parameters.heights is not None and parameters.layers != (layer.name,):
+        raise ValueError("heights are compared within the layer only")
+    return _Check(parameters)
+
+
+KIND = CheckKind(
+    Bilingual(
+        zh="不同图层或同层图形互不压盖（可含高程）",
+        en="areas that keep apart, in plan or in height",
+    ),
+    Apart,
+    _make,
+)

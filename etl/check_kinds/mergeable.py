@@ -1,0 +1,97 @@
+"""Neighbours that are the same in everything that divides areas should be one."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pandas.util import hash_array
+from pydantic import Field
+
+from etl.check_kind import CheckKind, Parameters
+from etl.check_rows import CheckRows
+from etl.check_survey import Finding, SurveyView
+from etl.convert import to_text
+from etl.coverage_survey import CoverageSurvey, coverage_of
+from etl.faults import Mask
+from layers.definition import Bilingual, LayerDefinition
+
+#: Separates values; it stands in no text that people write.
+_SEPARATOR = "\x1f"
+
+
+class Mergeable(Parameters):
+    """Areas with a common side that are equal in all fields of ``same``; an empty one is unequal.
+
+    Looked at where a survey stands alone: the first of a layer, or a full one.
+    """
+
+    same: tuple[str, ...] = Field(min_length=1)
+    #: Vertices nearer than this are one, metres.
+    tolerance: float = Field(default=0.001, gt=0, le=1)
+
+    def fields(self) -> tuple[str, ...]:
+        """Return the fields named."""
+        return self.same
+
+
+class _Check:
+    def __init__(self, parameters: Mergeable) -> None:
+        self._parameters = parameters
+        self._coverage: CoverageSurvey | None = None
+        #: Hash of what a row is the same in, by row number; 0 where it is not known.
+        self._kinds: NDArray[np.uint64] = np.zeros(1 << 12, dtype=np.uint64)
+        self._pairs: list[NDArray[np.int64]] = []
+
+    def begin(self, view: SurveyView) -> None:
+        """Ask to be told of neighbours."""
+        coverage = coverage_of(view, self._parameters.tolerance)
+        if coverage.alone:
+            self._coverage = coverage
+            coverage.tell_meetings(self._see, self._meet)
+
+    def watch(self, rows: CheckRows, good: Mask) -> None:
+        """Let the coverage see a batch."""
+        if self._coverage is not None:
+            self._coverage.watch(rows, good)
+
+    def _see(self, rows: CheckRows, good: Mask) -> None:
+        """Remember what the rows of a batch are."""
+        last = int(rows.numbers.max())
+        while last >= len(self._kinds):
+            self._kinds = np.append(self._kinds, np.zeros_like(self._kinds))
+        parts = [to_text(rows.values(name)) for name in self._parameters.same]
+        joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
+        known = pc.is_valid(joined).to_numpy(zero_copy_only=False) & good
+        hashes = np.zeros(rows.count, dtype=np.uint64)
+        hashes[known] = hash_array(joined.to_numpy(zero_copy_only=False)[known], categorize=False)
+        self._kinds[rows.numbers] = hashes
+
+    def findings(self, view: SurveyView) -> Iterable[Finding]:
+        """Return the neighbours that should be one, each once."""
+        if self._coverage is None:
+            return
+        self._coverage.finish()
+        if not self._pairs:
+            return
+        same = ", ".join(self._parameters.same)
+        for one, other in np.unique(np.concatenate(self._pairs), axis=0).tolist():
+            yield Finding(one, f"its neighbour in row {other} is the same in {same}")
+
+    def _meet(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
+        kinds = self._kinds[one]
+        alike = (kinds == self._kinds[other]) & (kinds != 0) & (one != other)
+        if alike.any():
+            pairs = np.sort(np.column_stack([one[alike], other[alike]]), axis=1)
+            self._pairs.append(np.unique(pairs, axis=0))
+
+
+def _make(parameters: Mergeable, layer: LayerDefinition) -> _Check:
+    if layer.geometry.dimension != 2:
+        raise ValueError("only areas have neighbours")
+    return _Check(parameters)
+
+
+KIND = CheckKind(
+    Bilingual(zh="同类同权属相邻图斑应合并", en="neighbours that should be one"), Mergeable, _make
+)
