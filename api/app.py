@@ -20,15 +20,19 @@ from api.service import Service
 from api.settings import ApiSettings
 from api.tile_answers import TileAnswers
 from api.tile_app import TileApp
+from etl.settings import EtlSettings
 from layers.catalogue import Catalogue, load_catalogue
 from layers.errors import OneMapError
 from layers.settings import LayersSettings
 
-_EXPOSED = ["content-crs", "etag", "link", "x-cache", "x-data-version", "x-request-id"]
+_EXPOSED = ["content-crs", "etag", "link", "location", "x-cache", "x-data-version", "x-request-id"]
 
 
 def create_app(
-    settings: ApiSettings, layers_settings: LayersSettings, catalogue: Catalogue | None = None
+    settings: ApiSettings,
+    layers_settings: LayersSettings,
+    catalogue: Catalogue | None = None,
+    etl_settings: EtlSettings | None = None,
 ) -> App:
     """Make the service.
 
@@ -39,6 +43,7 @@ def create_app(
         settings: How to answer.
         layers_settings: Where the city map is kept.
         catalogue: The definitions; without them they are read from their folders.
+        etl_settings: What is taken in, and where it waits; without them the defaults.
 
     Returns:
         The hot path for tiles, the framework with everything else, and around both what happens
@@ -51,13 +56,15 @@ def create_app(
         catalogue = load_catalogue(
             extra_layers=layers_settings.extra_layers, extra_maps=layers_settings.extra_maps
         )
-    service = Service(settings, layers_settings, catalogue)
+    if etl_settings is None:
+        etl_settings = EtlSettings.model_construct()
+    service = Service(settings, layers_settings, catalogue, etl_settings)
     app: App = TileApp(_framework(service), service)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD"],
+            allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["*"],
             expose_headers=_EXPOSED,
             max_age=86400,

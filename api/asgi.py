@@ -11,6 +11,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Key of the request's id in a scope, and of the name under which the request is counted.
 REQUEST_ID = "onemap.request_id"
 ROUTE = "onemap.route"
+#: Key that a scope has if the answer's body will be dropped.
+HEAD_ONLY = "onemap.head_only"
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -17,3 +17,23 @@ class UnknownResource(OneMapError):
 
 class NotBuilt(OneMapError):
     """A part of the service was not built on this machine."""
+
+
+class NotAuthenticated(OneMapError):
+    """Writing needs a token, and none or a wrong one came."""
+
+
+class UnusableRequest(OneMapError):
+    """What the request asks for can be read, but not be done."""
+
+
+class UnsupportedContent(OneMapError):
+    """The body is of a type that the resource does not take."""
+
+
+class ContentTooLarge(OneMapError):
+    """The body is larger than the service takes."""
+
+
+class StorageFull(OneMapError):
+    """The service has no room for what was sent."""

@@ -12,7 +12,18 @@ from uuid import uuid4
 
 import structlog
 
-from api.asgi import REQUEST_ID, ROUTE, App, Message, Receive, Scope, Send, header, respond
+from api.asgi import (
+    HEAD_ONLY,
+    REQUEST_ID,
+    ROUTE,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+    respond,
+)
 from api.problems import problem_of
 from api.service import Service
 
@@ -40,7 +51,7 @@ class RequestFrame:
         method = scope["method"]
         if method == "HEAD":
             # A scope of its own: the server looks at the one it made.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD_ONLY: True}
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 -- the last door: nothing may pass it

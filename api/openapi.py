@@ -36,7 +36,10 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         license_info={"name": "Apache 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
     )
-    document["components"] = {"schemas": {"Problem": _PROBLEM}}
+    document["components"] = {
+        "schemas": {"Problem": _PROBLEM},
+        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+    }
     for path in document["paths"].values():
         for operation in path.values():
             # What the framework would answer to a malformed request, this service does not.

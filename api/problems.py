@@ -1,12 +1,22 @@
 """Errors as RFC 9457 problem documents: one table from error class to HTTP status."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import MappingProxyType
 
 import orjson
 
-from api.errors import InvalidParameter, NotBuilt, UnknownParameter, UnknownResource
+from api.errors import (
+    ContentTooLarge,
+    InvalidParameter,
+    NotAuthenticated,
+    NotBuilt,
+    StorageFull,
+    UnknownParameter,
+    UnknownResource,
+    UnsupportedContent,
+    UnusableRequest,
+)
 from layers import errors
 from tiles.grids import TileOutOfRange
 
@@ -24,6 +34,8 @@ class ProblemKind:
     #: Said instead of the error's own message, where that is for operators only.
     detail: str | None = None
     retry: bool = False
+    #: The scheme by which a client can identify itself (RFC 9110, section 11.6.1).
+    challenge: str | None = None
 
 
 _OUT_OF_ORDER = "The service is not set up correctly; its operators can read why in the log."
@@ -55,6 +67,15 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
         InvalidParameter: ProblemKind(400, "Invalid parameter"),
         UnknownResource: ProblemKind(404, "Not found"),
         NotBuilt: ProblemKind(503, "Not built"),
+        errors.LoadNotFound: ProblemKind(404, "Unknown load"),
+        errors.LoadCancelled: ProblemKind(409, "Load cancelled"),
+        errors.LoadStateConflict: ProblemKind(409, "Not possible in this state"),
+        errors.IdempotencyConflict: ProblemKind(422, "Idempotency key used before"),
+        NotAuthenticated: ProblemKind(401, "Not authenticated", challenge="Bearer"),
+        UnusableRequest: ProblemKind(422, "Unusable request"),
+        UnsupportedContent: ProblemKind(415, "Unsupported media type"),
+        ContentTooLarge: ProblemKind(413, "Content too large"),
+        StorageFull: ProblemKind(507, "Insufficient storage", retry=True),
     }
 )
 
@@ -91,7 +112,10 @@ def problem_of(error: Exception, instance: str, request_id: str) -> Problem:
     """
     kind = kind_of(error)
     detail = str(error) if kind.detail is None else kind.detail
-    return make_problem(kind.status, kind.title, detail, instance, request_id, retry=kind.retry)
+    problem = make_problem(kind.status, kind.title, detail, instance, request_id, retry=kind.retry)
+    if kind.challenge is None:
+        return problem
+    return replace(problem, headers=(*problem.headers, ("www-authenticate", kind.challenge)))
 
 
 def make_problem(

@@ -7,10 +7,12 @@ import structlog
 
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
+from etl.settings import EtlSettings
 from layers.access import Viewer, access_class, may_know
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, UnknownLayer
+from layers.load_desk import LoadDesk
 from layers.reading import CityReader
 from layers.settings import LayersSettings
 from tiles.cache import TileCache
@@ -38,14 +40,20 @@ class Service:
     """The state of the service, made by ``create_app`` and opened by the server's start."""
 
     def __init__(
-        self, settings: ApiSettings, layers_settings: LayersSettings, catalogue: Catalogue
+        self,
+        settings: ApiSettings,
+        layers_settings: LayersSettings,
+        catalogue: Catalogue,
+        etl_settings: EtlSettings,
     ) -> None:
         self.settings = settings
+        self.etl = etl_settings
         self.catalogue = catalogue
         self.telemetry = Telemetry()
         self.cache = TileCache(settings.tile_cache_mb * _MEGABYTE)
         self._layers_settings = layers_settings
         self._reader: CityReader | None = None
+        self._desk: LoadDesk | None = None
         self._renderer: TileRenderer | None = None
         self._plans: dict[tuple[str, int, Viewer], TilePlan] = {}
         self._layer_plans: dict[tuple[str, int, Viewer], TilePlan] = {}
@@ -56,13 +64,16 @@ class Service:
             _log.error("service.no_database_address")
             return
         self._reader = await CityReader.open(self._layers_settings, self.catalogue)
+        self._desk = LoadDesk(self._layers_settings.url())
         self._renderer = TileRenderer(self._reader, tile_formats()["mvt"])
 
     async def stop(self) -> None:
         """Close the reader."""
         if self._reader is not None:
             await self._reader.close()
-        self._reader = self._renderer = None
+        if self._desk is not None:
+            self._desk.close()
+        self._reader = self._renderer = self._desk = None
 
     @property
     def reader(self) -> CityReader:
@@ -74,6 +85,17 @@ class Service:
         if self._reader is None:
             raise DatabaseUnavailable(NO_DATABASE)
         return self._reader
+
+    @property
+    def desk(self) -> LoadDesk:
+        """Where loads are handed in; its methods wait for the database and belong in a thread.
+
+        Raises:
+            DatabaseUnavailable: If the service was started without a database's address.
+        """
+        if self._desk is None:
+            raise DatabaseUnavailable(NO_DATABASE)
+        return self._desk
 
     @property
     def renderer(self) -> TileRenderer:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _WEB_CLIENT = Path(__file__).parent.parent / "web" / "dist"
@@ -27,6 +27,9 @@ class ApiSettings(BaseSettings):
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")
     #: Origins of other sites whose pages may read the service, as a JSON list; ``["*"]`` for all.
     cors_origins: tuple[str, ...] = ()
+    #: Secret that those must send who write (``Authorization: Bearer …``). Without one, only
+    #: programs and pages of this machine may write, and only while the service listens on loopback.
+    api_token: SecretStr | None = Field(default=None, min_length=16)
     #: The map whose tiles stand for the whole dataset in OGC API Tiles.
     default_map: str = "city"
     #: Megabytes of tiles that a server process keeps in memory.

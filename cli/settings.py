@@ -1,5 +1,6 @@
 """What the command line alone reads from the environment (``ONEMAP_…``), once, at the door."""
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,3 +51,8 @@ def read_settings(kind: type[Settings]) -> Settings:
             for fault in error.errors()
         )
         raise InvalidSetting(f"the environment has an unfit setting: {faults}") from error
+
+
+def environment_with(**changes: str) -> dict[str, str]:
+    """Return this process's environment for one that it starts, with some variables changed."""
+    return {**os.environ, **changes}

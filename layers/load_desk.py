@@ -34,6 +34,7 @@ from layers.load_records import (
     ENDED,
     INTERRUPTED,
     LoadRecord,
+    LoadSelection,
     job_table,
     load_query,
     loads_query,
@@ -106,15 +107,9 @@ class LoadDesk:
             raise LoadNotFound(f"there is no load {load_id}")
         return read_record(row)
 
-    def records(
-        self,
-        layer: str | None = None,
-        status: str | None = None,
-        before: int | None = None,
-        limit: int = 100,
-    ) -> list[LoadRecord]:
-        """Return loads, the youngest first; the arguments are those of ``loads_query``."""
-        statement = loads_query(layer=layer, status=status, before=before, limit=limit)
+    def records(self, selection: LoadSelection | None = None) -> list[LoadRecord]:
+        """Return loads, the youngest first."""
+        statement = loads_query(selection or LoadSelection())
         with self._transaction() as connection:
             return [read_record(row) for row in connection.execute(statement).mappings()]
 

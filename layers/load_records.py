@@ -92,6 +92,20 @@ class LoadRecord:
     has_report: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LoadSelection:
+    """Which loads to read."""
+
+    #: Only these layers'; of all if ``None``.
+    layers: tuple[str, ...] | None = None
+    #: Only those with this status.
+    status: str | None = None
+    #: Only those with smaller numbers.
+    before: int | None = None
+    #: At most so many.
+    limit: int = 100
+
+
 def unattended() -> ColumnElement[bool]:
     """Return whether a load is said to run although nobody runs it."""
     begun = func.coalesce(load_table.c.started_at, load_table.c.queued_at)
@@ -108,28 +122,15 @@ def load_query(load_id: int) -> Select[Any]:
     return _loads().where(load_table.c.load_id == load_id)
 
 
-def loads_query(
-    *,
-    layer: str | None = None,
-    status: str | None = None,
-    before: int | None = None,
-    limit: int,
-) -> Select[Any]:
-    """Return the statement that reads loads, the youngest first.
-
-    Args:
-        layer: Only this layer's.
-        status: Only those with this status.
-        before: Only those with smaller ids.
-        limit: At most so many.
-    """
-    statement = _loads().order_by(load_table.c.load_id.desc()).limit(limit)
-    if layer is not None:
-        statement = statement.where(load_table.c.layer == layer)
-    if before is not None:
-        statement = statement.where(load_table.c.load_id < before)
-    if status is not None:
-        statement = statement.where(_status() == status)
+def loads_query(selection: LoadSelection) -> Select[Any]:
+    """Return the statement that reads loads, the youngest first."""
+    statement = _loads().order_by(load_table.c.load_id.desc()).limit(selection.limit)
+    if selection.layers is not None:
+        statement = statement.where(load_table.c.layer.in_(selection.layers))
+    if selection.before is not None:
+        statement = statement.where(load_table.c.load_id < selection.before)
+    if selection.status is not None:
+        statement = statement.where(_status() == selection.status)
     return statement
 
 

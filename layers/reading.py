@@ -6,14 +6,17 @@ from datetime import MAXYEAR, date, datetime
 from typing import Any
 
 import asyncpg
+import orjson
 from sqlalchemy import ClauseElement, literal, select
 
 from gis.times import BEIJING
 from layers.access import ANONYMOUS, Viewer, access_class
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
-from layers.errors import FeatureNotFound, OneMapError
+from layers.errors import FeatureNotFound, LoadNotFound, OneMapError
 from layers.feature_query import BBox, Cursor, FeatureQuery, write_cursor
+from layers.load_notices import LoadNotices
+from layers.load_records import LoadRecord, LoadSelection, load_query, loads_query, read_record
 from layers.pool import ReadingPool
 from layers.queries import feature_count, feature_page, is_unfiltered, visible_fields
 from layers.readiness import shortcomings
@@ -24,6 +27,8 @@ from layers.version_watch import VersionWatch
 
 #: asyncpg gives PostgreSQL's "infinity" as the largest time there is.
 _FOREVER_YEAR = MAXYEAR
+#: Beyond it no load is looked for: the database's own largest number.
+_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,27 @@ class CityReader:
         """Whether changes are heard at present; if not, data versions may be old."""
         return self._watch.connected.is_set()
 
+    @property
+    def load_notices(self) -> LoadNotices:
+        """Where news of loads are heard."""
+        return self._watch.loads
+
+    async def load(self, load_id: int) -> LoadRecord:
+        """Return a load.
+
+        Raises:
+            LoadNotFound: If there is none of that number.
+            DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
+        """
+        found = await self._pool.fetch(load_query(load_id)) if load_id <= _LARGEST_ID else []
+        if not found:
+            raise LoadNotFound(f"there is no load {load_id}")
+        return _load_record(found[0])
+
+    async def loads(self, selection: LoadSelection) -> list[LoadRecord]:
+        """Return loads, the youngest first; errors as in ``load``."""
+        return [_load_record(row) for row in await self._pool.fetch(loads_query(selection))]
+
     async def page(self, query: FeatureQuery) -> FeaturePage:
         """Return one page of features.
 
@@ -204,6 +230,12 @@ class CityReader:
         except OneMapError as error:
             return [str(error)]
         return missing or ([] if self.is_listening else ["changes of the map are not heard yet"])
+
+
+def _load_record(row: asyncpg.Record) -> LoadRecord:
+    # This driver leaves JSON as it came.
+    request = row["request"]
+    return read_record(dict(row), orjson.loads(request) if request else None)
 
 
 def _feature_row(record: asyncpg.Record, fields: tuple[str, ...]) -> FeatureRow:

@@ -9,7 +9,8 @@ import structlog
 from sqlalchemy import select
 
 from layers.errors import OneMapError
-from layers.notices import CHANNEL, read_notice
+from layers.load_notices import LoadNotices
+from layers.notices import CHANNEL, LOAD_CHANNEL, read_notice
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
 from layers.system_tables import layer_table
@@ -21,13 +22,17 @@ _log = structlog.get_logger(__name__)
 
 
 class VersionWatch:
-    """Keeps layer → data version fresh on a connection of its own, reconnecting for ever."""
+    """Keeps layer → data version fresh on a connection of its own, reconnecting for ever.
+
+    News of loads come over the same connection and are handed on.
+    """
 
     def __init__(self, settings: LayersSettings) -> None:
         self._settings = settings
         self._versions: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
+        self.loads = LoadNotices()
 
     @property
     def versions(self) -> MappingProxyType[str, int]:
@@ -66,9 +71,11 @@ class VersionWatch:
             closed = asyncio.Event()
             connection.add_termination_listener(lambda _: closed.set())
             await connection.add_listener(CHANNEL, self._hear)
+            await connection.add_listener(LOAD_CHANNEL, self._hear_load)
             while not closed.is_set():
                 await self._read_all(connection)
                 self.connected.set()
+                self.loads.hear_all()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(closed.wait(), _REFRESH_S)
         finally:
@@ -82,3 +89,8 @@ class VersionWatch:
     def _hear(self, _connection: object, _process: int, _channel: str, payload: object) -> None:
         layer, version = read_notice(str(payload))
         self._versions[layer] = max(version, self._versions.get(layer, 0))
+
+    def _hear_load(
+        self, _connection: object, _process: int, _channel: str, payload: object
+    ) -> None:
+        self.loads.hear(int(str(payload)))

@@ -39,6 +39,7 @@ async def landing_page(request: Request) -> Response:
         link(f"{api}/tiles", f"{_REL}tilesets-vector", json, "Vector tilesets"),
         link(f"{api}/tileMatrixSets", f"{_REL}tiling-schemes", json, "Tile matrix sets"),
         link(f"{api}/maps", f"{_REL}styles", json, "Maps and their styles"),
+        link(f"{api}/loads", "loads", json, "Loads of surveys"),
     ]
     value = {"title": TITLE, "description": DESCRIPTION, "links": links}
     return document_answer(request, TITLE, value)

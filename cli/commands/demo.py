@@ -15,6 +15,7 @@ from cli.private_cluster import PrivateCluster
 from cli.samples import load_samples
 from cli.serving import address_of, claimed_address, serve_until_stopped
 from cli.settings import CliSettings, read_settings
+from cli.side_worker import side_worker
 from cli.signals import orderly_end
 from etl.settings import EtlSettings
 from layers.catalogue import Catalogue
@@ -24,6 +25,7 @@ from layers.settings import LayersSettings
 _PLACES = {
     "地图 map": "/",
     "接口 API": "/api",
+    "入库 loads": "/api/loads",
     "接口文档 API documentation": "/api/docs",
     "瓦片 tiles": "/tiles/city.json",
     "样式 style": "/styles/city.json",
@@ -53,6 +55,9 @@ def demo(
     """
     settings = read_settings(CliSettings)
     service = read_settings(ApiSettings)
+    if host is not None:
+        service = service.model_copy(update={"host": host})
+    etl = read_settings(EtlSettings)
     layers = read_settings(LayersSettings)
     catalogue = catalogue_of(layers)
     serving = False
@@ -65,14 +70,14 @@ def demo(
     try:
         with (
             orderly_end(),
-            claimed_address(
-                host or service.host, service.port if port is None else port
-            ) as claimed,
+            claimed_address(service.host, service.port if port is None else port) as claimed,
             _database(settings, layers) as url,
         ):
             _prepare(url, settings, catalogue)
             reading = layers.model_copy(update={"database_url": SecretStr(url)})
-            serve_until_stopped(create_app(service, reading, catalogue), claimed, announce)
+            with side_worker(url, settings.state_dir):
+                app = create_app(service, reading, catalogue, etl)
+                serve_until_stopped(app, claimed, announce)
     except KeyboardInterrupt:
         typer.echo("Stopped: everything is kept for the next time.")
         if not serving:

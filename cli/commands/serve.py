@@ -10,6 +10,7 @@ from cli.city import catalogue_of, database_url, refuse_unready
 from cli.serving import address_of, claimed_address, serve_until_stopped
 from cli.settings import read_settings
 from cli.signals import orderly_end
+from etl.settings import EtlSettings
 from layers.settings import LayersSettings
 
 
@@ -32,12 +33,14 @@ def serve(
     layers = read_settings(LayersSettings)
     url = database_url(layers)
     catalogue = catalogue_of(layers)
-    with claimed_address(host or service.host, service.port if port is None else port) as claimed:
+    if host is not None:
+        service = service.model_copy(update={"host": host})
+    with claimed_address(service.host, service.port if port is None else port) as claimed:
         refuse_unready(url, catalogue)
         try:
             with orderly_end():
                 serve_until_stopped(
-                    create_app(service, layers, catalogue),
+                    create_app(service, layers, catalogue, read_settings(EtlSettings)),
                     claimed,
                     lambda: typer.echo(f"One Map serves on {address_of(claimed)}/"),
                 )

@@ -31,12 +31,17 @@ def worker(
         int | None,
         typer.Option(min=1, max=64, help="Loads at once; ONEMAP_ETL_CONCURRENCY, 2."),
     ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End at once when standard input does.")
+    ] = False,
 ) -> None:
     """Run the loads that wait in the queue, until SIGTERM or Ctrl-C.
 
     Several workers may run, on several machines. Told to stop, a worker takes no further load,
     gives those that run ONEMAP_ETL_GRACE_S seconds to end, and gives back what is left.
     """
+    if with_parent:
+        die_with_parent()
     settings = read_settings(LayersSettings)
     url = database_url(settings)
     with _tools() as tools:

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.settings import ApiSettings
+from etl.settings import EtlSettings
 from gis.times import BEIJING
 from layers.catalogue import Catalogue
 from layers.code_list import read_code_list
@@ -153,11 +154,16 @@ def fill(store: Store, catalogue: Catalogue) -> None:
 
 
 @contextmanager
-def serving(settings: ApiSettings, database: str | None, catalogue: Catalogue) -> Iterator[str]:
+def serving(
+    settings: ApiSettings,
+    database: str | None,
+    catalogue: Catalogue,
+    etl: EtlSettings | None = None,
+) -> Iterator[str]:
     """A live server on a free port; yields its address."""
     secret = SecretStr(database) if database is not None else None
     layers_settings = LayersSettings(database_url=secret, pool_size=2)
-    app = create_app(settings, layers_settings, catalogue)
+    app = create_app(settings, layers_settings, catalogue, etl)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", lifespan="on")

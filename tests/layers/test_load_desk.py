@@ -20,6 +20,7 @@ from layers.errors import (
 )
 from layers.load_desk import LoadDesk
 from layers.load_line import IdempotencyKey, NewLoad
+from layers.load_records import LoadSelection
 from layers.store import LoadHeader, Store
 from tests.database import connected
 
@@ -157,8 +158,8 @@ def test_a_dead_load_is_failed_and_can_be_tried_again(desk: LoadDesk, fresh_data
     assert seen.status == "failed"
     assert "interrupted" in str(seen.failure)
     assert not seen.final, "its job will be given to another worker"
-    assert [record.load_id for record in desk.records(status="failed")] == [load_id]
-    assert desk.records(status="running") == []
+    assert [record.load_id for record in desk.records(LoadSelection(status="failed"))] == [load_id]
+    assert desk.records(LoadSelection(status="running")) == []
     assert desk.tend() == []
     forget_job(fresh_database, job_id)
     assert desk.tend() == [load_id]
