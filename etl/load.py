@@ -20,6 +20,7 @@ from etl.report_classes import sum_classes
 from etl.settings import EtlSettings
 from etl.shapes import ShapeMaker
 from etl.survey_run import Reopen, check_survey
+from etl.watermarks import digest_of, kept_watermark, known_watermark
 from gis.crs import CrsError, HeightDatum, SourceCrs, ToStorage, resolve, to_storage
 from gis.times import BEIJING
 from layers.catalogue import Catalogue
@@ -111,9 +112,13 @@ def load(
         target=layer.name,
         dimension=layer.geometry.dimension,
     )
+    asked = digest_of({**options_asked(request), "mapping": mapping and mapping.model_dump()})
+    if is_address(request.source):
+        known = known_watermark(store, layer.name, source_name(request.source), asked)
+        options = replace(options, watermark=known)
     with open_source(request.source, options, settings.max_unpacked_bytes) as source:
         crs, way, notes = _way(request.source, source.info, said_crs, layer)
-        checksum = source_checksum(request.source)
+        checksum = source.info.checksum or source_checksum(request.source)
         report = LoadReport(
             layer=layer.name,
             source=source_name(request.source),
@@ -127,9 +132,11 @@ def load(
             operator=request.operator,
             valid_from=date_of(request, mapping),
             mapping=request.mapping.name if request.mapping else None,
-            full=request.full,
+            # What sent no rows has not lost them.
+            full=request.full and not source.info.unchanged,
             position=source.info.position,
             notes=[*source.info.notes, *notes],
+            watermark=kept_watermark(source.info, asked),
         )
         plans = plan_columns(layer, mapping, source.info.columns, catalogue)
         free = tuple(name for name in source.info.columns if name not in source.info.position)
@@ -163,7 +170,7 @@ def load(
             valid_from=report.valid_from,
             operator=request.operator,
             mapping=mapping.model_dump(mode="json", by_alias=True) if mapping else {},
-            full=request.full,
+            full=report.full,
             mapping_name=report.mapping,
         )
         with (
@@ -246,7 +253,7 @@ class LoadRun:
     def _before_apply(self, session: LoadSession) -> None:
         """Look at what is staged, last of all."""
         report = self.report
-        if not report.good:
+        if not report.good and not self.source.info.unchanged:
             self._refuse("the file has no feature" if not report.rows else "no row is good")
 
     def _prepared(self) -> Generator[PreparedBatch, None, None]:
@@ -292,6 +299,18 @@ def layer_name(request: LoadRequest, mapping: Mapping | None) -> str:
             f"the mapping {request.mapping} is for layer {mapping.layer}, not {request.layer}"
         )
     return str(request.layer if request.layer is not None else mapping and mapping.layer)
+
+
+def options_asked(request: LoadRequest) -> dict[str, object]:
+    """Return what a load is asked for that changes what the same source becomes."""
+    return {
+        "crs": request.crs,
+        "source_layer": request.source_layer,
+        "format": request.format,
+        "valid_from": request.valid_from and request.valid_from.isoformat(),
+        "full": request.full,
+        "anywhere": request.anywhere,
+    }
 
 
 def _options(

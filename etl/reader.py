@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,8 @@ class SourceOptions:
     target: str | None = None
     #: What that layer holds: 0 points, 1 lines, 2 areas.
     dimension: int | None = None
+    #: What the last load from the same server kept, as its ``SourceInfo.watermark`` was.
+    watermark: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class SourceInfo:
     notes: tuple[str, ...] = field(default=())
     #: The files that make up the survey, where there are several, in the order they are read.
     parts: tuple[str, ...] = ()
+    #: SHA-256 of the content in hexadecimal, where the reader knows it better than its files say.
+    checksum: str | None = None
+    #: What tells the next load from this source whether anything changed; plain JSON.
+    watermark: Mapping[str, Any] | None = None
+    #: Nothing has changed since the load whose watermark was given: there are no rows.
+    unchanged: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class LoadReport:
     classes: list[dict[str, object]] | None = None
     #: The load whose refused rows this repair tried.
     repairs_load: int | None = None
+    #: What the source told of its state, for the next load from it.
+    watermark: dict[str, object] | None = None
 
     def count(self, batch: PreparedBatch, examples: int) -> None:
         """Add a batch.

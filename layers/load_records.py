@@ -134,6 +134,26 @@ def loads_query(selection: LoadSelection) -> Select[Any]:
     return statement
 
 
+def harvests_query(layer: str, source: str, limit: int) -> Select[Any]:
+    """Return the statement that reads the watermarks of loads from an address, youngest first.
+
+    Args:
+        layer: The layer loaded into.
+        source: The address.
+        limit: At most so many.
+    """
+    return (
+        select(load_table.c.report["watermark"].label("watermark"), load_table.c.reverted_by)
+        .where(
+            load_table.c.layer == layer,
+            load_table.c.source == source,
+            load_table.c.status == "done",
+        )
+        .order_by(load_table.c.load_id.desc())
+        .limit(limit)
+    )
+
+
 def read_record(row: Mapping[Any, Any], request: Any = None) -> LoadRecord:
     """Return the record of a row of ``load_query`` or ``loads_query``.
 

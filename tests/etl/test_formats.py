@@ -67,7 +67,7 @@ def test_the_formats_are_these() -> None:
         "Shapefile": [".shp"],
         "XLSX": [".xls", ".xlsm", ".xlsx"],
     }
-    assert [reader.name for reader in address_readers()] == []
+    assert [reader.name for reader in address_readers()] == ["OGC API Features"]
 
 
 def test_two_readers_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,7 @@ def test_special_formats_are_asked_before_generic_ones(
     plots(2).to_file(tmp_path / "plain.json", driver="GeoJSON")
     (tmp_path / "other.json").write_text('{"special": 1}')
     (tmp_path / "whole.folder").mkdir()
-    found = (Special(), Server(), *readers())
+    found = (Special(), Server(), *file_readers())
     monkeypatch.setattr(etl.formats, "readers", lambda: found)
     assert read(tmp_path / "plain.json")[1].num_rows == 2
     assert read(tmp_path / "other.json")[1].num_rows == 1
