@@ -23,6 +23,9 @@ from layers.errors import LoadRefused
 SINGLE = frozenset({".csv", ".dbf"})
 SEVERAL = frozenset({".xlsx", ".xlsm", ".xls", ".gpkg", ".gdb"})
 _SHEETS = frozenset({".xlsx", ".xlsm", ".xls"})
+_SQLITE = b"SQLite format 3\0"
+#: First bytes of dBASE tables by version.
+_DBASE = frozenset(bytes([version]) for version in b"\x02\x03\x30\x31\x32\x43\x83\x8b\x8c\xf5")
 #: A sheet may carry a title above its header.
 _TITLE_ROWS = 10
 #: No header is longer.
@@ -146,6 +149,7 @@ class OgrTable:
         Raises:
             LoadRefused: If the table cannot be read.
         """
+        _check_head(path)
         with _refused(path):
             meta = pyogrio.read_info(path, layer=layer, encoding=encoding)
         return cls(path, layer, tuple(str(name) for name in meta["fields"]), encoding)
@@ -222,8 +226,26 @@ def plain_layers(path: Path) -> list[str]:
     Raises:
         LoadRefused: If it cannot be read.
     """
+    _check_head(path)
     with _refused(path):
         return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is None]
+
+
+def _check_head(path: Path) -> None:
+    """Refuse a file that is not what its name says: GDAL would take it for something else.
+
+    Raises:
+        LoadRefused: If so.
+    """
+    if path.is_dir():
+        return
+    with path.open("rb") as stream:
+        head = stream.read(len(_SQLITE))
+    if path.suffix.lower() == ".dbf":
+        if head[:1] not in _DBASE:
+            raise LoadRefused(f"{path}: is no dBASE table, as its name says")
+    elif head != _SQLITE:
+        raise LoadRefused(f"{path}: is no GeoPackage, as its name says")
 
 
 def _files(folder: Path) -> list[Path]:

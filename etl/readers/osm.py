@@ -14,6 +14,8 @@ import pyogrio
 from etl.ogr_source import Dataset, OgrSource, open_layer
 from etl.osm_pbf import check_whole
 from etl.reader import Reader, Source, SourceBatch, SourceInfo, SourceOptions
+from etl.xml_heads import check_file
+from layers.errors import LoadRefused
 
 #: Tags that become columns: the most frequent ones.
 _MOST_TAGS = 300
@@ -63,6 +65,8 @@ class OsmReader(Reader):
         """Open an extract; see :class:`etl.reader.Reader`."""
         if path.suffix.lower() == ".pbf":
             check_whole(path)
+        elif check_file(path).name != "osm":
+            raise LoadRefused(f"{path}: is no OSM XML: its root element is another")
         dataset = Dataset(path, self.name, ("OSM",))
         settings = {"TAGS_FORMAT": "JSON", "MAX_TMPFILE_SIZE": _NODE_MEMORY}
         with open_layer(dataset, options, **settings) as source:

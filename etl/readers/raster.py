@@ -120,8 +120,9 @@ def _rows(files: list[Path], options: SourceOptions, *, several: bool) -> Iterat
             facts = facts_of(file, said)
         except LoadRefused as error:
             # One that cannot be opened among others is a row of its own; alone it was refused.
+            text = str(error).replace(str(file), file.name)
             values = {"scene_id": file.stem, "file": file.name}
-            yield Row(values, None, RowProblem("raster_unreadable", str(error)))
+            yield Row(values, None, RowProblem("raster_unreadable", text))
             continue
         yield _moved(facts) if several else _row(facts, facts.footprint, facts.problem)
 

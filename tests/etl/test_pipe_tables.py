@@ -13,6 +13,7 @@ import pyogrio
 import pytest
 
 from etl import pipe_names
+from etl.attribute_tables import tables_of
 from etl.formats import file_readers
 from etl.load import LoadRequest, load
 from etl.pipe_names import elevation_reference, table_name
@@ -235,6 +236,15 @@ def test_tables_that_cannot_be_joined_are_refused(tmp_path: Path) -> None:
     (folder / "JS_LINE.csv").write_text("S_Exp,E_Exp\na,b,c,d\n", encoding="utf-8")
     with pytest.raises(LoadRefused, match="4 values for 2 columns"):
         read_source(folder, layer="LINE")
+
+
+@pytest.mark.parametrize("suffix", [".dbf", ".gpkg"])
+def test_tables_that_are_something_else_are_not_opened(tmp_path: Path, suffix: str) -> None:
+    for name in ("JS_POINT", "JS_LINE"):
+        text = f'<OGRVRTDataSource><OGRVRTLayer name="{name}"/></OGRVRTDataSource>'
+        (tmp_path / f"{name}{suffix}").write_text(text)
+    with pytest.raises(LoadRefused, match="as its name says"):
+        tables_of(tmp_path, None)
 
 
 def test_shapefiles_and_other_tables_are_left_to_their_readers(tmp_path: Path) -> None:
