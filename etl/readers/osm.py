@@ -33,11 +33,20 @@ class OsmSource:
     source: OgrSource
     info: SourceInfo
     tags: tuple[str, ...]
+    #: The tag that an element must have, and its value if that matters.
+    wanted: tuple[str, str | None] | None
 
     def batches(self) -> Iterator[SourceBatch]:
         """Read all rows once; see :class:`etl.reader.Source`."""
+        first_row = 1
         for batch in self.source.batches():
-            yield replace(batch, attributes=self._expanded(batch.attributes))
+            table, wkb = self._expanded(batch.attributes), batch.wkb
+            if self.wanted is not None:
+                chosen = _having(table, *self.wanted)
+                table, wkb = table.filter(chosen), wkb.filter(chosen)
+            if table.num_rows:
+                yield SourceBatch(first_row, table, wkb)
+                first_row += table.num_rows
 
     def _expanded(self, table: pa.Table) -> pa.Table:
         if _TAGS not in table.schema.names:
@@ -46,13 +55,15 @@ class OsmSource:
         for tag in self.tags:
             values = pa.array([row.get(tag) for row in rows], pa.string())
             table = table.append_column(tag, values)
-        return _identified(table, self.info.layer)
+        return _identified(table, self.source.info.layer)
 
 
 @dataclass(frozen=True)
 class OsmReader(Reader):
     """Reads one layer: ``points``, ``lines``, ``multilinestrings``, ``multipolygons``.
 
+    A tag behind a colon chooses among its elements: ``multipolygons:building``,
+    ``lines:highway=primary``.
     ``osm_id`` is written as OpenStreetMap's addresses do (``way/123``), since nodes, ways and
     relations count on their own; the tags that GDAL leaves in ``other_tags`` are columns, too.
     """
@@ -69,12 +80,35 @@ class OsmReader(Reader):
             raise LoadRefused(f"{path}: is no OSM XML: its root element is another")
         dataset = Dataset(path, self.name, ("OSM",))
         settings = {"TAGS_FORMAT": "JSON", "MAX_TMPFILE_SIZE": _NODE_MEMORY}
-        with open_layer(dataset, options, **settings) as source:
+        layer, wanted = _chosen(options.layer)
+        with open_layer(dataset, replace(options, layer=layer), **settings) as source:
             tags = _tags(path, source.info.layer) if _TAGS in source.info.columns else ()
             tags = tuple(tag for tag in tags if tag not in source.info.columns)
+            if wanted is not None and wanted[0] not in (*source.info.columns, *tags):
+                raise LoadRefused(f"{path}: nothing in '{layer}' has the tag '{wanted[0]}'")
             notes = (*source.info.notes, "data of OpenStreetMap contributors, ODbL 1.0")
-            info = replace(source.info, columns=(*source.info.columns, *tags), notes=notes)
-            yield OsmSource(source, info, tags)
+            info = replace(
+                source.info,
+                layer=options.layer or source.info.layer,
+                columns=(*source.info.columns, *tags),
+                features=source.info.features if wanted is None else None,
+                notes=notes,
+            )
+            yield OsmSource(source, info, tags, wanted)
+
+
+def _chosen(said: str | None) -> tuple[str | None, tuple[str, str | None] | None]:
+    """Split ``layer:tag=value`` into the layer and what its elements must have."""
+    if said is None or ":" not in said:
+        return said, None
+    layer, _, condition = said.partition(":")
+    tag, equals, value = condition.partition("=")
+    return layer, (tag, value if equals else None)
+
+
+def _having(table: pa.Table, tag: str, value: str | None) -> pa.ChunkedArray:
+    values = table[tag].cast(pa.string())
+    return pc.is_valid(values) if value is None else pc.fill_null(pc.equal(values, value), False)
 
 
 def _tags(path: Path, layer: str) -> tuple[str, ...]:

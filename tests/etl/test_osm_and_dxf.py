@@ -37,6 +37,11 @@ def test_tags_are_columns_and_numbers_say_what_they_count(tmp_path: Path) -> Non
     assert (lines.column("osm_id"), lines.column("lanes")) == (["way/8"], ["4"])
     points = read_source(path, layer="points")
     assert (points.column("osm_id"), points.column("amenity")) == (["node/1"], ["bank"])
+    assert len(read_source(path, layer="lines:highway").shapes) == 1
+    assert read_source(path, layer="lines:lanes=4").column("osm_id") == ["way/8"]
+    assert read_source(path, layer="lines:highway=footway").shapes == []
+    with pytest.raises(LoadRefused, match="nothing in 'lines' has the tag 'building'"):
+        read_source(path, layer="lines:building")
     with pytest.raises(LoadRefused, match=r"several layers \(points, lines, .* --source-layer"):
         read_source(path)
 

@@ -60,11 +60,14 @@ SWELLENDAM = (19.9, -34.5, 20.9, -33.7)
 SAN_JOSE = (-122.1, 37.1, -121.6, 37.5)
 KENTUCKY = (-89.6, 36.4, -81.9, 39.2)
 XIANNING = (113.4, 28.9, 115.1, 30.4)
+MONACO = (7.3, 43.6, 7.6, 43.9)
 HUBEI = (108.2, 28.9, 116.3, 33.4)
 
 REAL = {
     "china_prefectures": Real("china/chn_admin_level2/chn_admin_level2.shp", 361, 0, 0,
                               (73.0, 17.0, 136.0, 54.5), "Shapefile"),
+    "delft_buildings": Real("city3d/delft.city.json", 160, 0, 0,
+                            (4.3, 51.9, 4.5, 52.1), "CityJSON"),
     "dutch_addresses": Real("addresses/dutch_addresses_28992.gpkg", 2481, 0, 0,
                             (5.5, 52.0, 5.9, 52.2), "GeoPackage"),
     "finland_forest_stands": Real("landuse/forest_stands_2012/forest_stands_2012.shp", 74, 0, 0,
@@ -77,6 +80,8 @@ REAL = {
                             "GeoJSON"),
     "ky4_junctions": Real("pipelines/water/ky4_junctions.geojson", 959, 0, 0, KENTUCKY, "GeoJSON"),
     "ky4_pipes": Real("pipelines/water/ky4_pipes.geojson", 1156, 12, 0, KENTUCKY, "GeoJSON"),
+    "monaco_buildings": Real("osm/monaco-latest.osm.pbf", 1207, 0, 1, MONACO, "OpenStreetMap"),
+    "monaco_roads": Real("osm/monaco-latest.osm.pbf", 2361, 0, 0, MONACO, "OpenStreetMap"),
     "mrds_tungsten": Real("minerals/usgs_mrds_tungsten_us.csv", 1694, 0, 0,
                           (-120.0, 35.9, -116.0, 41.9), "CSV"),
     "nasa_landslides": Real("hazards/nasa_global_landslide_catalog.csv", 11032, 122, 0,
@@ -109,6 +114,9 @@ REAL = {
     "xianning_zone38": Real("china/derived_xianning_cgcs2000_zone38.gpkg", 6, 0, 1, XIANNING,
                             "GeoPackage"),
 }  # fmt: skip
+
+#: Mappings of files that others make, tried in the tests of their formats.
+ELSEWHERE = {"plot_exchange"}
 
 
 @pytest.fixture
@@ -153,7 +161,7 @@ async def look(
 
 
 def test_every_mapping_is_tried_and_of_a_known_layer(city: Catalogue) -> None:
-    assert {path.stem for path in MAPPINGS.glob("*.yaml")} == set(REAL)
+    assert {path.stem for path in MAPPINGS.glob("*.yaml")} == set(REAL) | ELSEWHERE
     for name in REAL:
         mapping = read_mapping(MAPPINGS / f"{name}.yaml")
         assert set(mapping.fields) <= set(city.layer(mapping.layer).field_names)
