@@ -55,8 +55,10 @@ from layers.versioning import (
     repeated_keys,
 )
 
-#: From this many changed rows on the planner's statistics are renewed within the load.
+#: The planner's statistics are renewed within a load that changes at least so many features, and
+#: this share of the layer's; what smaller ones change is autovacuum's to notice.
 _ANALYZE_FROM = 1_000
+_ANALYZE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,9 @@ class LoadSession:
         )
 
     def _renew_statistics(self, changed: int, table: str) -> None:
-        if changed >= _ANALYZE_FROM:
+        current = select(layer_table.c.current_count).where(layer_table.c.name == self._layer.name)
+        known = int(self._connection.execute(current).scalar_one())
+        if changed >= max(_ANALYZE_FROM, _ANALYZE_SHARE * known):
             self._connection.execute(text(analyze_statement(CITY_SCHEMA, table)))
 
     def _publish(self, counts: tuple[int, int, int, int], growth: int) -> int:

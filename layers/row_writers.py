@@ -73,6 +73,7 @@ class StageWriter:
     def __init__(self, connection: Connection, layer: LayerDefinition) -> None:
         self._connection = connection
         self._stage: Table = stage_table(layer)
+        self._key = layer.key
         self._stage.create(connection)
         self._is_indexed = False
 
@@ -93,7 +94,9 @@ class StageWriter:
 
     def complete(self) -> None:
         """See :class:`RowWriter`."""
-        self._connection.execute(text(analyze_statement("pg_temp", self._stage.name)))
+        # Of the key alone: statistics of geometry take longer than the comparison they serve.
+        known = analyze_statement("pg_temp", self._stage.name, ["source_row", *self._key])
+        self._connection.execute(text(known))
 
     def index(self) -> None:
         """See :class:`RowWriter`."""
@@ -101,6 +104,8 @@ class StageWriter:
             return
         place = Index(f"{self._stage.name}_geom", self._stage.c.geom, postgresql_using="gist")
         self._connection.execute(CreateIndex(place))
+        whole = analyze_statement("pg_temp", self._stage.name)
+        self._connection.execute(text(whole))
         self._is_indexed = True
 
     def close(self) -> None:

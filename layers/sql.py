@@ -80,9 +80,10 @@ def plain_storage_statement(schema: str, table: str, columns: Iterable[str]) -> 
     return f"ALTER TABLE {quote(schema)}.{quote(table)} {listed}"
 
 
-def analyze_statement(schema: str, table: str) -> str:
-    """Return the statement that renews the planner's statistics of a table."""
-    return f"ANALYZE {quote(schema)}.{quote(table)}"
+def analyze_statement(schema: str, table: str, columns: Iterable[str] = ()) -> str:
+    """Return the statement that renews the planner's statistics of a table, or of some columns."""
+    listed = ", ".join(quote(column) for column in columns)
+    return f"ANALYZE {quote(schema)}.{quote(table)}" + (f" ({listed})" if listed else "")
 
 
 def create_view_statement(schema: str, name: str, query: ClauseElement) -> str:
