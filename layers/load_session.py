@@ -21,7 +21,6 @@ from sqlalchemy import (
     literal,
     select,
     text,
-    update,
 )
 
 from layers.copy_binary import ARROW_TYPES
@@ -29,7 +28,7 @@ from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
 from layers.geometry_column import GeometryColumn
 from layers.key_hashes import key_hashes
-from layers.notices import CHANNEL, layer_changed
+from layers.publishing import publish_layer
 from layers.quarantine_rows import (
     BadRow,
     insert_refused,
@@ -333,33 +332,22 @@ class LoadSession:
 
     def _publish(self, counts: tuple[int, int, int, int], growth: int) -> int:
         added, changed, _, closed = counts
-        mine = layer_table.c.name == self._layer.name
+        name = self._layer.name
         if not added + changed + closed:
-            current = select(layer_table.c.data_version).where(mine)
+            current = select(layer_table.c.data_version).where(layer_table.c.name == name)
             return int(self._connection.execute(current).scalar_one())
-        values: dict[str, Any] = {
-            "data_version": layer_table.c.data_version + 1,
-            "current_count": layer_table.c.current_count + growth,
-            "valid_from": func.least(layer_table.c.valid_from, self._header.valid_from),
-            "updated_at": self._survey.recorded_at,
-        }
+        bounds = None
         if self._boxes:
             west, south, east, north = np.array(self._boxes).T
-            values |= {
-                "west": func.least(layer_table.c.west, float(west.min())),
-                "south": func.least(layer_table.c.south, float(south.min())),
-                "east": func.greatest(layer_table.c.east, float(east.max())),
-                "north": func.greatest(layer_table.c.north, float(north.max())),
-            }
-        version = int(
-            self._connection.execute(
-                update(layer_table).where(mine).values(values).returning(layer_table.c.data_version)
-            ).scalar_one()
+            bounds = float(west.min()), float(south.min()), float(east.max()), float(north.max())
+        return publish_layer(
+            self._connection,
+            name,
+            growth,
+            self._survey.recorded_at,
+            valid_from=self._header.valid_from,
+            bounds=bounds,
         )
-        self._connection.execute(
-            select(func.pg_notify(CHANNEL, layer_changed(self._layer.name, version)))
-        )
-        return version
 
     def _key_of(self, row: BadRow) -> dict[str, object] | None:
         """Return the business key of a refused row, if the row has all of it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,9 @@ from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, Sc
 from layers.load_locks import WRITING, is_alive, lock_key
 from layers.load_records import INTERRUPTED
 from layers.load_session import LoadHeader, LoadOutcome, LoadSession
+from layers.publishing import publish_layer
 from layers.quarantine_rows import BadRow, json_ready
+from layers.reverting import LoadToRevert, load_to_revert, mark_reverted, revert
 from layers.schema import migrate, shortcomings
 from layers.system_tables import layer_table, load_table
 
@@ -47,6 +50,17 @@ _LOAD_SETTINGS = {
 _OPEN = ("queued", "running")
 #: How far a survey's date may lie ahead of the database's clock: time zones, not plans.
 _AHEAD = timedelta(days=1)
+
+
+@dataclass
+class _Run:
+    """The transaction of a load."""
+
+    connection: Connection
+    #: The record time of everything it changes.
+    recorded_at: datetime
+    #: What the load's record is to say in the end.
+    outcome: dict[str, Any] = field(default_factory=dict)
 
 
 class Store:
@@ -135,29 +149,97 @@ class Store:
         _refuse_future(header.valid_from)
         with translated_errors(self._engine):
             load_id = self._register(layer, header, load_id)
-            try:
-                with self._engine.begin() as connection:
-                    self._take_lock(connection, layer, load_id)
-                    for setting, amount in _LOAD_SETTINGS.items():
-                        connection.execute(select(func.set_config(setting, amount, True)))
-                    recorded_at = _record_time(connection, layer)
-                    made = LoadSession(connection, layer, header, load_id, recorded_at)
-                    with closing(made) as session:
-                        yield session
-                    session.settle_quarantine()
-                    connection.execute(
-                        update(load_table)
-                        .where(load_table.c.load_id == load_id)
-                        .values(
-                            status="done",
-                            finished_at=func.clock_timestamp(),
-                            recorded_at=recorded_at,
-                            **session.record(),
-                        )
+            with self._running(layer, load_id) as run:
+                made = LoadSession(run.connection, layer, header, load_id, run.recorded_at)
+                with closing(made) as session:
+                    yield session
+                session.settle_quarantine()
+                run.outcome |= session.record()
+
+    def revert(self, load_id: int, operator: str, reason: str | None = None) -> LoadOutcome:
+        """Take a load back: what the map held before it, is held again from now on.
+
+        Nothing is lost: the change is a load of its own (kind ``revert``), which can be taken back
+        in turn.
+
+        Args:
+            load_id: The load.
+            operator: Who answers for taking it back.
+            reason: Why; kept with the record.
+
+        Returns:
+            The features that are there again, as they were before, and not there any more.
+
+        Raises:
+            LoadNotFound: If there is no such load.
+            LoadStateConflict: If it is not done, was taken back already, or later loads changed
+                the same features.
+            LayerBusy: If a load is writing the layer.
+        """
+        with translated_errors(self._engine):
+            with self._engine.connect() as connection:
+                load = load_to_revert(connection, load_id)
+            layer = self._catalogue.layer(load.layer)
+            mine = self._register_revert(load, operator, reason)
+            with self._running(layer, mine) as run:
+                # Looked at again, now that nobody else writes the layer.
+                load = load_to_revert(run.connection, load_id)
+                counts = revert(run.connection, layer, load, run.recorded_at)
+                outcome = LoadOutcome(
+                    counts.added,
+                    counts.changed,
+                    0,
+                    counts.closed,
+                    publish_layer(run.connection, layer.name, counts.growth, run.recorded_at),
+                )
+                mark_reverted(run.connection, load, mine)
+                run.outcome |= asdict(outcome) | {"quarantined": 0}
+        return outcome
+
+    @contextmanager
+    def _running(self, layer: LayerDefinition, load_id: int) -> Iterator["_Run"]:
+        """Lend a transaction that writes a layer; how it ends is written into the load's record."""
+        try:
+            with self._engine.begin() as connection:
+                self._take_lock(connection, layer, load_id)
+                for setting, amount in _LOAD_SETTINGS.items():
+                    connection.execute(select(func.set_config(setting, amount, True)))
+                run = _Run(connection, _record_time(connection, layer))
+                yield run
+                connection.execute(
+                    update(load_table)
+                    .where(load_table.c.load_id == load_id)
+                    .values(
+                        status="done",
+                        finished_at=func.clock_timestamp(),
+                        recorded_at=run.recorded_at,
+                        **run.outcome,
                     )
-            except BaseException as error:
-                self._record_failure(load_id, error)
-                raise
+                )
+        except BaseException as error:
+            self._record_failure(load_id, error)
+            raise
+
+    def _register_revert(self, load: LoadToRevert, operator: str, reason: str | None) -> int:
+        with self._engine.begin() as connection:
+            made = connection.execute(
+                insert(load_table)
+                .values(
+                    layer=load.layer,
+                    kind="revert",
+                    source=load.source,
+                    operator=operator,
+                    valid_from=load.valid_from,
+                    full_survey=False,
+                    status="running",
+                    attempts=1,
+                    started_at=func.clock_timestamp(),
+                    reverts=load.load_id,
+                    request={"reason": reason},
+                )
+                .returning(load_table.c.load_id)
+            )
+            return int(made.scalar_one())
 
     def keep_report(self, load_id: int, report: dict[str, object]) -> None:
         """Keep the report of a load that failed, whose own transaction took everything back."""
@@ -238,7 +320,7 @@ class Store:
             with self._engine.begin() as connection:
                 connection.execute(
                     update(load_table)
-                    .where(load_table.c.load_id == load_id)
+                    .where(load_table.c.load_id == load_id, load_table.c.status != "done")
                     .values(status="failed", finished_at=func.clock_timestamp(), failure=reason)
                 )
         except DBAPIError:
