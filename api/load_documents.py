@@ -65,6 +65,15 @@ def load_links(record: LoadRecord, base: str) -> list[Link]:
         link(f"{here}/events", "monitor", "text/event-stream", "Progress as it comes"),
         link(f"{base}/api/collections/{record.layer}", "collection", _JSON, "The layer"),
     ]
+    if record.has_report:
+        links.append(link(f"{here}/report", "describedby", _JSON, "Its report"))
+        links.append(
+            link(f"{here}/report?f=html", "describedby", "text/html", "Its report as a page")
+        )
+    if record.status == "done":
+        refused = f"{base}/api/collections/quarantine/items?load={record.load_id}"
+        links.append(link(f"{here}/diff", "related", _JSON, "What it changed"))
+        links.append(link(refused, "related", "application/geo+json", "Its refused rows"))
     if not record.final and record.status != "done":
         links.append(link(f"{here}/cancel", "cancel", _JSON, "Cancel it (POST)"))
     if record.status in ("failed", "cancelled") and record.request is not None:

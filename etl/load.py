@@ -276,7 +276,7 @@ class LoadRun:
         example = worst[0].examples[0] if worst[0].examples else {}
         self._refuse(
             f"{self.report.bad} of {self.report.rows} rows are bad, more than "
-            f"{self.max_bad:.0%}: {listed}"
+            f"{self.max_bad * 100:g}%: {listed}"
             + (f"; row {example['row']}: {example['message']}" if example else "")
         )
 

@@ -86,6 +86,108 @@ def layer_rows(
     return union_all(current.where(*holds), past).subquery(layer.name)
 
 
+def recorded_rows(
+    layer: LayerDefinition,
+    access: AccessClass,
+    recorded_at: datetime,
+    *,
+    opened: bool,
+    valid_at: datetime,
+) -> Subquery:
+    """Return the rows that the load of a record time opened, or those that it closed.
+
+    Args:
+        layer: The layer.
+        access: What the viewer may see of it.
+        recorded_at: The record time of the load.
+        opened: The rows that it opened; otherwise those that it closed.
+        valid_at: Only rows that say something of this moment.
+
+    Returns:
+        A subquery like that of ``layer_rows``.
+    """
+    table = city_table(layer)
+    moment = table.c.recorded_from if opened else table.c.recorded_to
+    wanted = [
+        *(table.c[name] for name in SYSTEM_COLUMNS),
+        *(table.c[name] for name in access.fields),
+        *_geometry_columns(table, access),
+    ]
+    return (
+        select(*wanted)
+        .where(moment == literal(recorded_at, _TIME), *_valid(table, valid_at))
+        .subquery("opened" if opened else "closed")
+    )
+
+
+def every_version(
+    layer: LayerDefinition, access: AccessClass, feature_id: int, limit: int
+) -> Select[Any]:
+    """Return the statement for all rows a feature ever had, in the order they were recorded.
+
+    Columns: the system columns and the visible fields, ``valid_to`` and ``recorded_to`` null while
+    they are open, and ``geometry_hash``, equal where the geometry is.
+    """
+    table = city_table(layer)
+    plain = [name for name in SYSTEM_COLUMNS if name not in ("valid_to", "recorded_to")]
+    geometry = _geometry_columns(table, access)[0]
+    return (
+        select(
+            *(table.c[name] for name in plain),
+            func.nullif(table.c.valid_to, INFINITY).label("valid_to"),
+            func.nullif(table.c.recorded_to, INFINITY).label("recorded_to"),
+            func.md5(func.ST_AsBinary(geometry)).label("geometry_hash"),
+            *(table.c[name] for name in access.fields),
+        )
+        .where(table.c.feature_id == feature_id)
+        .order_by(table.c.recorded_from, table.c.valid_from)
+        .limit(limit)
+    )
+
+
+def features_with_key(
+    layer: LayerDefinition, access: AccessClass, key: Sequence[str]
+) -> Select[Any]:
+    """Return the statement for the ids of the features that ever had a business key.
+
+    Raises:
+        UnknownField: If the viewer may not see the key.
+        InvalidValue: If a part of the key cannot be read.
+    """
+    table = city_table(layer)
+    visible_fields(layer, access, layer.key)
+    conditions = [
+        table.c[name] == read_value(layer.field(name), text)
+        for name, text in zip(layer.key, key, strict=True)
+    ]
+    return select(table.c.feature_id).where(*conditions).distinct().order_by(table.c.feature_id)
+
+
+def outlines(
+    layer: LayerDefinition, access: AccessClass, bbox: BBox, step: float, limit: int
+) -> Select[Any]:
+    """Return the statement for features as a background of a picture.
+
+    Args:
+        layer: The layer.
+        access: What the viewer may see of it.
+        bbox: What the picture shows.
+        step: Details smaller than this, in degrees, are left out.
+        limit: At most so many features.
+
+    Returns:
+        ``wkb``: two-dimensional, EPSG:4490.
+    """
+    rows = layer_rows(layer, access, bbox=bbox)
+    shape = func.ST_Simplify(func.ST_Force2D(rows.c.geom), step, True)
+    wide = func.ST_XMax(rows.c.geom) - func.ST_XMin(rows.c.geom)
+    high = func.ST_YMax(rows.c.geom) - func.ST_YMin(rows.c.geom)
+    statement = select(func.ST_AsBinary(shape).label("wkb")).select_from(rows).limit(limit)
+    if layer.geometry.dimension:
+        statement = statement.where(func.greatest(wide, high) > step)
+    return statement
+
+
 def _geometry_columns(table: Table, access: AccessClass) -> list[ColumnElement[Any]]:
     if access.precision_m is None:
         return [table.c.geom, table.c.tile_geom]

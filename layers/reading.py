@@ -125,6 +125,14 @@ class CityReader:
         """Where news of loads are heard."""
         return self._watch.loads
 
+    async def fetch(self, statement: ClauseElement) -> list[asyncpg.Record]:
+        """Run a statement that another module of this room has composed.
+
+        Raises:
+            DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
+        """
+        return await self._pool.fetch(statement)
+
     async def load(self, load_id: int) -> LoadRecord:
         """Return a load.
 

@@ -9,6 +9,7 @@ import typer
 
 from cli.city import catalogue_of, database_url, open_desk, open_store
 from cli.load_bar import load_bar
+from cli.load_history import city, write_page
 from cli.load_watch import follow, outcome_text
 from cli.settings import read_settings
 from cli.signals import orderly_end
@@ -83,7 +84,10 @@ def load_command(
     anywhere: Annotated[
         bool, typer.Option("--anywhere", help="Accept positions outside the CRS's area of use.")
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write the report to this file: JSON, or a page if it is named .html."),
+    ] = None,
     suggest_mapping: Annotated[
         bool, typer.Option("--suggest", help="Load nothing: propose a mapping for the file.")
     ] = False,
@@ -188,6 +192,11 @@ def _queue(request: LoadRequest, *, wait: bool) -> None:
 
 def _write(path: Path | None, report: LoadReport) -> None:
     if path is None:
+        return
+    if path.suffix.lower() in (".html", ".htm"):
+        if report.load_id is not None:
+            with city() as (store, catalogue):
+                write_page(store, catalogue, report.load_id, path)
         return
     try:
         path.write_text(report.as_json() + "\n", encoding="utf-8")

@@ -5,12 +5,16 @@ from typing import Annotated
 import typer
 
 from cli.city import database_url, open_desk
+from cli.load_history import diff_load, list_loads, show_load
 from cli.load_watch import follow, outcome_text
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from layers.settings import LayersSettings
 
 loads = typer.Typer(help="Loads that wait, run or have ended.", no_args_is_help=True)
+loads.command("list")(list_loads)
+loads.command("show")(show_load)
+loads.command("diff")(diff_load)
 _Number = Annotated[int, typer.Argument(metavar="LOAD", min=1, help="The load's number.")]
 _INTERRUPTED = 130
 

@@ -47,6 +47,7 @@ def test_the_routers_and_formats_found() -> None:
         "maps",
         "metrics",
         "ogc_tiles",
+        "reports",
         "sprites",
         "styles",
         "tilejson",

@@ -130,7 +130,8 @@ def test_an_uploaded_survey_is_loaded(
         "closed": 0,
         "quarantined": 0,
     }
-    assert {entry["rel"] for entry in load["links"]} == {"self", "monitor", "collection"}
+    rels = {entry["rel"] for entry in load["links"]}
+    assert rels == {"self", "monitor", "collection", "describedby", "related"}
     assert rows(url) == 12
     assert str(etl.spool_dir) not in answer.text + json.dumps(load)
 

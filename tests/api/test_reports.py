@@ -1,0 +1,132 @@
+"""Reports and differences of loads over HTTP: what they say, and what they keep to themselves."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import geopandas
+import httpx
+import pytest
+import shapely
+from sqlalchemy import text
+
+from api.settings import ApiSettings
+from etl.load import LoadRequest, load
+from etl.settings import EtlSettings
+from gis.times import BEIJING
+from layers.catalogue import load_catalogue
+from layers.store import Store
+from tests.api.town import serving, wait_until_ready
+from tests.database import connected, copied_database
+
+
+@pytest.fixture(scope="module")
+def served(
+    cluster: str, postgis_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A city in which two surveys of warnings were loaded, the second with a bad row."""
+    city = load_catalogue()
+    folder = tmp_path_factory.mktemp("surveys")
+    codes = list(city.code_list("warning_level").codes)
+    with copied_database(cluster, postgis_template) as url:
+        store = Store(url, city)
+        store.migrate()
+        for year, levels in ((2014, [codes[0]] * 3), (2016, [codes[1], codes[0], "某人的"])):
+            path = folder / f"{year}.gpkg"
+            _survey(path, levels)
+            date = datetime(year, 5, 1, tzinfo=BEIJING)
+            request = LoadRequest(path, "hazard_warning", valid_from=date, max_bad=0.5)
+            load(request, store, city, EtlSettings())
+        store.close()
+        with serving(ApiSettings(), url, city) as address:
+            with httpx.Client(base_url=address, timeout=30) as client:
+                wait_until_ready(client)
+                yield client
+
+
+def _survey(path: Path, levels: list[str]) -> None:
+    count = len(levels)
+    frame = geopandas.GeoDataFrame(
+        {"YJBH": [f"W{n}" for n in range(count)], "YJDJ": levels},
+        geometry=[
+            shapely.box(114.3 + n * 0.01, 29.8, 114.305 + n * 0.01, 29.805) for n in range(count)
+        ],
+        crs="EPSG:4490",
+    )
+    frame.to_file(path, engine="pyogrio")
+
+
+def test_a_load_links_its_report_its_changes_and_its_refused_rows(served: httpx.Client) -> None:
+    links = served.get("/api/loads/2").json()["links"]
+    found = {entry["title"]: entry["href"] for entry in links}
+    report = served.get(found["Its report"], headers={"accept": "application/json"}).json()
+    assert report["report"]["bad"] == 1
+    assert report["refused_rows"] == {"open": 1}
+    assert len(served.get(found["What it changed"]).json()["changes"]) == 1
+    rows = served.get(found["Its refused rows"]).json()
+    assert [row["properties"]["rule"] for row in rows["features"]] == ["yjdj: codes"]
+    assert rows["features"][0]["geometry"]["type"] == "Polygon"
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_values_of_rows_are_not_for_everyone(served: httpx.Client, form: str) -> None:
+    answer = served.get(f"/api/loads/2/report?f={form}")
+    assert answer.status_code == 200
+    assert "某人" not in answer.text
+    assert "yjdj: codes" in answer.text or "预警等级：不在代码表中" in answer.text
+
+
+def test_a_report_is_a_page_for_browsers(served: httpx.Client) -> None:
+    answer = served.get("/api/loads/2/report", headers={"accept": "text/html,*/*;q=0.1"})
+    assert answer.headers["content-type"].startswith("text/html")
+    assert '<svg class="map"' in answer.text
+    assert 'class="ctx a"' in answer.text
+    etag = answer.headers["etag"]
+    again = served.get("/api/loads/2/report?f=html", headers={"if-none-match": etag})
+    assert again.status_code == 304
+
+
+def test_changes_come_in_pages_and_as_geojson(served: httpx.Client) -> None:
+    first = served.get("/api/loads/1/diff?limit=2").json()
+    assert [change["kind"] for change in first["changes"]] == ["added", "added"]
+    (following,) = [entry["href"] for entry in first["links"] if entry["rel"] == "next"]
+    rest = served.get(following).json()
+    assert [change["key"]["yjbh"] for change in first["changes"] + rest["changes"]] != []
+    assert len(rest["changes"]) == 1
+    answer = served.get("/api/loads/2/diff?f=geojson")
+    assert answer.headers["content-type"] == "application/geo+json"
+    (feature,) = answer.json()["features"]
+    assert feature["geometry"]["type"] == "MultiPolygon"
+    assert (
+        feature["properties"]["fields"]["yjdj"]["before"]
+        != (feature["properties"]["fields"]["yjdj"]["after"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/api/loads/99/report", 404),
+        ("/api/loads/x/report", 404),
+        ("/api/loads/99/diff", 404),
+        ("/api/loads/1/report?f=pdf", 400),
+        ("/api/loads/1/report?colour=red", 400),
+        ("/api/loads/1/diff?limit=many", 400),
+    ],
+)
+def test_what_is_not_there_is_told(served: httpx.Client, address: str, status: int) -> None:
+    answer = served.get(address)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_load_of_a_hidden_layer_is_not_there(client: httpx.Client, town_database: str) -> None:
+    with connected(town_database) as connection:
+        load_id = connection.execute(
+            text("SELECT load_id FROM onemap.load WHERE layer = 'secret'")
+        ).scalar_one()
+    for what in ("report", "diff"):
+        hidden = client.get(f"/api/loads/{load_id}/{what}")
+        missing = client.get(f"/api/loads/9999/{what}")
+        assert hidden.status_code == missing.status_code == 404
+        assert hidden.json()["detail"] == missing.json()["detail"].replace("9999", str(load_id))
