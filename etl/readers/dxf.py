@@ -114,8 +114,9 @@ class _Header:
         units = _variable(head, b"INSUNITS")
         old = version is None or int(re.sub(r"\D", "", version) or 0) < _UTF8_FROM
         encoding = None if old else "utf-8"
-        if old and _variable(head, b"DWGCODEPAGE") is None and not head.isascii():
-            encoding = guess([head], path.name)[0]
+        page = _variable(head, b"DWGCODEPAGE")
+        if old and not head.isascii():
+            encoding = known_encoding(page) if page else guess([head], path.name)[0]
         return cls(int(units) if units and units.isdigit() else None, encoding)
 
 
@@ -131,9 +132,20 @@ def _counted(
     counted: Counter[tuple[str, int]] = Counter()
     with open_layer(dataset, replace(options, layer=None), **settings) as source:
         for batch in source.batches():
+            _check_text(dataset.path, batch)
             layers = column_of(batch, _LAYER).to_pylist()
             counted.update(zip(layers, _dimensions(batch).tolist(), strict=True))
     return counted
+
+
+def _check_text(path: Path, batch: SourceBatch) -> None:
+    """GDAL hands on text as it stands where it cannot be decoded."""
+    try:
+        batch.attributes.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise LoadRefused(
+            f"{path}: its text is not in the encoding it says: say --encoding"
+        ) from error
 
 
 def _matching(path: Path, counted: Counter[tuple[str, int]], wanted: str | None) -> set[str]:
@@ -180,7 +192,9 @@ def _wanted(batch: SourceBatch, layer: str | None, dimension: int | None) -> NDA
 
 
 def _dimensions(batch: SourceBatch) -> NDArray[np.int64]:
-    shapes = shapely.from_wkb(batch.wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    # Coordinates that are no numbers are found by the checks; numpy need not warn of them.
+    with np.errstate(invalid="ignore"):
+        shapes = shapely.from_wkb(batch.wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
     return np.asarray(shapely.get_dimensions(shapes), dtype=np.int64)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import shapely
 
@@ -39,6 +40,7 @@ def read_source(path: Path | str, **options: Any) -> Read:
             problems |= {row + place: problem for place, problem in batch.problems.items()}
             row += batch.attributes.num_rows
             tables.append(batch.attributes)
-            shapes += [wkb and shapely.from_wkb(wkb) for wkb in batch.wkb.to_pylist()]
+            with np.errstate(invalid="ignore"):
+                shapes += list(shapely.from_wkb(batch.wkb.to_pylist(), on_invalid="ignore"))
         table = pa.concat_tables(tables) if tables else pa.table({})
         return Read(source.info, table, shapes, problems)
