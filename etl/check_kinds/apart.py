@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import func, or_
+from sqlalchemy import and_, func, or_, true
 
 from etl.check_kind import CheckKind, Parameters, SurveyCheckBase
 from etl.check_survey import Finding, SurveyView
@@ -29,10 +29,13 @@ class Apart(Parameters):
     #: Areas whose heights do not meet are apart; unknown heights meet all others. Only for the
     #: layer itself.
     heights: Heights | None = None
+    #: Only areas that are equal in these fields must keep apart. Only for the layer itself.
+    same: tuple[str, ...] = ()
 
     def fields(self) -> tuple[str, ...]:
         """Return the fields named."""
-        return (self.heights.bottom, self.heights.top) if self.heights else ()
+        heights = (self.heights.bottom, self.heights.top) if self.heights else ()
+        return (*heights, *self.same)
 
     def other_fields(self) -> tuple[tuple[str, str], ...]:
         """Return nothing: of other layers no field is named."""
@@ -44,9 +47,8 @@ class _Check(SurveyCheckBase):
     parameters: Apart
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
-        heights = self.parameters.heights
-        condition = _meets(heights) if heights is not None else None
-        fields = (heights.bottom, heights.top) if heights is not None else ()
+        condition = _condition(self.parameters)
+        fields = self.parameters.fields()
         said: dict[int, list[str]] = {}
         for layer in self.parameters.layers:
             for pair in overlapping(view, layer, self.parameters.tolerance, condition, fields):
@@ -61,13 +63,20 @@ def _note(said: dict[int, list[str]], pair: Pair, layer: str) -> None:
         said.setdefault(pair.other_row, []).append(f"{layer} {pair.key} ({pair.area:.2f} m2)")
 
 
-def _meets(heights: Heights) -> Any:
-    def condition(one: Any, other: Any) -> Any:
-        def above(low: Any, high: Any) -> Any:
-            # Known to lie wholly above; equal elevations touch and do not meet.
-            return func.coalesce(low.c[heights.bottom] >= high.c[heights.top], False)
+def _condition(parameters: Apart) -> Any:
+    """Return what makes a condition of two rows: of the same kind, and not one above the other."""
+    heights = parameters.heights
 
-        return ~or_(above(one, other), above(other, one))
+    def condition(one: Any, other: Any) -> Any:
+        alike = [one.c[name] == other.c[name] for name in parameters.same]
+        if heights is None:
+            return and_(true(), *alike)
+
+        def above(high: Any, low: Any) -> Any:
+            # Known to lie wholly above; equal elevations touch and do not meet.
+            return func.coalesce(high.c[heights.bottom] >= low.c[heights.top], False)
+
+        return and_(~or_(above(one, other), above(other, one)), *alike)
 
     return condition
 
@@ -75,8 +84,8 @@ def _meets(heights: Heights) -> Any:
 def _make(parameters: Apart, layer: LayerDefinition) -> _Check:
     if layer.geometry.dimension != 2:
         raise ValueError("only areas overlap")
-    if parameters.heights is not None and parameters.layers != (layer.name,):
-        raise ValueError("heights are compared within the layer only")
+    if parameters.fields() and parameters.layers != (layer.name,):
+        raise ValueError("heights and same are compared within the layer only")
     return _Check(parameters)
 
 
