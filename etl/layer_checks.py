@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from etl.check_condition import Condition
 from etl.check_kind import RowCheck, SurveyCheck
@@ -61,6 +62,8 @@ class LayerChecks:
         for name in overrides:
             if name not in names:
                 raise LoadRefused(f"the layer {layer.name} has no check '{name}'")
+        #: Rows that the condition of a check of the whole survey holds for, by the check's name.
+        self._meant: dict[str, list[NDArray[np.int64]]] = {}
         self._rows: list[_Ready[RowCheck]] = []
         self._surveys: list[_Ready[SurveyCheck]] = []
         for definition in layer.checks:
@@ -106,14 +109,28 @@ class LayerChecks:
             good: The rows that will be staged.
         """
         for ready in self._surveys:
-            seen = good if ready.when is None else good & ready.when.holds(rows)
-            ready.check.watch(rows, np.asarray(seen, dtype=bool))
+            seen = good
+            if ready.when is not None:
+                seen = np.asarray(good & ready.when.holds(rows), dtype=bool)
+                self._meant.setdefault(ready.definition.name, []).append(rows.numbers[seen])
+            ready.check.watch(rows, seen)
 
     def survey(self, view: SurveyView) -> list[SurveyFault]:
         """Check the staged survey as a whole."""
         found = []
         for ready in self._surveys:
             findings = list(ready.check.findings(view))
+            if ready.when is not None:
+                findings = self._only_meant(ready.definition.name, findings)
             if findings:
                 found.append(SurveyFault(ready.definition, ready.severity, findings))
         return found
+
+    def _only_meant(self, name: str, findings: list[Finding]) -> list[Finding]:
+        parts = self._meant.get(name, [])
+        meant = set(np.concatenate(parts).tolist()) if parts else set()
+        return [
+            finding
+            for finding in findings
+            if finding.source_row is None or finding.source_row in meant
+        ]

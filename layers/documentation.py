@@ -1,9 +1,10 @@
 """A page of documentation for each layer, made from its definition alone."""
 
+import json
 from collections.abc import Iterable
 
 from layers.catalogue import Catalogue
-from layers.definition import FieldDefinition, LayerDefinition
+from layers.definition import CheckDefinition, FieldDefinition, LayerDefinition
 
 _YES, _NO = "✓", ""
 
@@ -38,8 +39,42 @@ def layer_page(layer: LayerDefinition, catalogue: Catalogue) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_field_row(field, catalogue) for field in layer.fields),
         "",
+        *_checks(layer),
     ]
     return "\n".join(lines)
+
+
+def _checks(layer: LayerDefinition) -> list[str]:
+    """Return what the layer's surveys are checked for, beside the fields' own rules."""
+    if not layer.checks:
+        return []
+    return [
+        "## 检查 / Checks",
+        "",
+        "An error refuses the row, a warning is counted; the [kinds](../checks.md) say what each "
+        "looks at.",
+        "",
+        "| Check | 检查 | What it asks | Kind | Severity | Parameters | When | Source |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(_check_row(check) for check in layer.checks),
+        "",
+    ]
+
+
+def _check_row(check: CheckDefinition) -> str:
+    given = json.dumps(check.parameters, ensure_ascii=False) if check.parameters else ""
+    severity = check.severity if check.enabled else f"{check.severity} (off)"
+    cells = [
+        f"`{check.name}`",
+        check.title.zh,
+        check.title.en,
+        f"`{check.rule}`",
+        severity,
+        f"`{given}`" if given else "",
+        f"`{check.when}`" if check.when else "",
+        check.source,
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _field_row(field: FieldDefinition, catalogue: Catalogue) -> str:

@@ -1,6 +1,8 @@
 """``onemap layers …``: the catalogue of layers, and checks of definition files."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -9,6 +11,8 @@ from rich.table import Table
 
 from cli.city import catalogue_of
 from cli.settings import read_settings
+from etl.layer_checks import LayerChecks
+from layers.catalogue import Catalogue
 from layers.definition import FieldDefinition, LayerDefinition
 from layers.documentation import pages
 from layers.errors import DefinitionError
@@ -69,6 +73,18 @@ def show_layer(
             ", ".join(field.aliases),
         )
     console.print(table)
+    if layer.checks:
+        console.print(_checks(layer))
+
+
+def _checks(layer: LayerDefinition) -> Table:
+    table = Table("check", "检查", "what it asks", "kind", "severity", "source", box=None)
+    for check in layer.checks:
+        severity = check.severity if check.enabled else f"{check.severity} (off)"
+        table.add_row(
+            check.name, check.title.zh, check.title.en, check.rule, severity, check.source
+        )
+    return table
 
 
 def check_layers(
@@ -81,6 +97,8 @@ def check_layers(
     catalogue = None
     if not files:
         catalogue = catalogue_of(read_settings(LayersSettings))
+        for layer in catalogue.layers.values():
+            LayerChecks(layer, catalogue, {})
         typer.echo(
             f"{len(catalogue.layers)} layers, {len(catalogue.maps)} maps and "
             f"{len(catalogue.codes)} code lists are well."
@@ -108,11 +126,21 @@ def document_layers(
     typer.echo(f"{len(written)} pages are in {out}.")
 
 
+def _city_with(layer: LayerDefinition) -> Catalogue:
+    """Return the layers shipped, with ``layer`` in the place of one of its name."""
+    city = catalogue_of(read_settings(LayersSettings))
+    return replace(city, layers=MappingProxyType({**city.layers, layer.name: layer}))
+
+
 def _faults(path: Path) -> list[str]:
     try:
-        load_model(path, LayerDefinition)
+        layer = load_model(path, LayerDefinition)
     except DefinitionError as error:
         return str(error).splitlines()
+    try:
+        LayerChecks(layer, _city_with(layer), {})
+    except DefinitionError as error:
+        return [f"{path}: {line}" for line in str(error).splitlines()]
     return []
 
 

@@ -46,7 +46,7 @@ class _Check(SurveyCheckBase):
         network = network_of(view, asked, line_fields=asked.fields(), point_fields=(asked.ground,))
         ends = self._ends(network)
         known = network.points[asked.ground].astype(float)
-        ends["ground"] = ends["point"].map(known)
+        ends["ground"] = ends["point"].map(known).astype(float)
         # A point without a ground of its own has that of its first line.
         first = ends.groupby("point")["said"].transform("first")
         ends["from"] = np.where(ends["ground"].isna(), "another line there", "the point")

@@ -1,5 +1,6 @@
 """Every kind of check, with a good and a bad case, through whole loads."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Any
 import geopandas
 import pytest
 import shapely
+import yaml
 
 from etl.check_registry import check_kinds, make_check
 from etl.layer_checks import LayerChecks
 from layers.catalogue import load_catalogue
+from layers.check_definition import CheckDefinition
 from layers.definition import LayerDefinition
 from layers.errors import DefinitionError, LoadRefused
-from tests.etl.checked import Town, catalogue_with, checked_layer, town_of
+from tests.etl.checked import BOTH, Town, catalogue_with, checked_layer, town_of
 
 LINE = "linestring"
 AREA = "multipolygon"
@@ -468,3 +471,20 @@ def test_two_checks_cannot_have_one_name() -> None:
 def test_every_kind_has_names_in_both_languages() -> None:
     for name, kind in check_kinds().items():
         assert kind.title.zh != kind.title.en, name
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
+EXAMPLES = re.findall(r"### `(\w+)`\n.*?```yaml\n# (\w+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def test_every_kind_is_documented() -> None:
+    assert [name for name, _, _ in EXAMPLES] == list(check_kinds())
+
+
+@pytest.mark.parametrize(("name", "layer", "text"), EXAMPLES, ids=[name for name, *_ in EXAMPLES])
+def test_the_examples_of_the_page_are_checks(name: str, layer: str, text: str) -> None:
+    city = load_catalogue()
+    document = yaml.safe_load(text) | {"name": name, "title": BOTH, "source": "docs"}
+    check = CheckDefinition.model_validate(document)
+    assert check.rule == name
+    make_check(check, city.layer(layer), city)
