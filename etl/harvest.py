@@ -182,6 +182,7 @@ def _collection(home: str, document: Mapping[str, Any], query: dict[str, str]) -
 
 def _fetch(fetcher: Fetcher, found: Harvest) -> None:
     url: str | None = found.collection.items
+    promised: Any = None
     seen: set[str] = set()
     while url is not None:
         if url in seen or len(seen) >= _MOST_PAGES:
@@ -190,7 +191,14 @@ def _fetch(fetcher: Fetcher, found: Harvest) -> None:
         answer = fetcher.get(url, {"accept": f"{_GEOJSON}, application/json;q=0.5"})
         page = _json(answer)
         _take(found, url, answer, page, first=len(seen) == 1)
+        promised = page.get("numberMatched", promised)
         url = _next(found.collection.items, url, page)
+    if isinstance(promised, int) and found.features < promised:
+        # Some servers stop paging at a limit of theirs; a full survey would close the rest.
+        raise LoadRefused(
+            f"{found.collection.items}: tells of {promised} features, but its pages end after "
+            f"{found.features}"
+        )
 
 
 def _take(

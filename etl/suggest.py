@@ -94,9 +94,10 @@ def suggest(
     Raises:
         OneMapError: If the file cannot be read, or there is no such layer.
     """
-    if layer is not None:
-        catalogue.layer(layer)
     options = replace(options, batch_rows=ROWS)
+    if layer is not None:
+        dimension = catalogue.layer(layer).geometry.dimension
+        options = replace(options, target=layer, dimension=dimension)
     with open_source(source, options, settings.max_unpacked_bytes) as opened:
         # What GDAL warns of, row by row, is for the load that follows.
         with warnings.catch_warnings():

@@ -112,8 +112,8 @@ def test_what_did_not_change_is_not_loaded_again(
         assert [tuple(state) for state in states] == [
             ("done", True), ("done", False), ("done", False),
         ]  # fmt: skip
-        connection.execute(text("UPDATE onemap.load SET reverted_by = 1 WHERE load_id = 1"))
-    assert run()[0] == COLUMNS * ROWS
+    store.revert(1, "test", "a trial")
+    assert run() == (COLUMNS * ROWS, COLUMNS * ROWS, 0)
     load_rows(source, town.layer("plot"), plots("0101")[:3], datetime(2020, 5, 1, tzinfo=BEIJING))
     report = load(request, store, town, EtlSettings())
     assert (report.rows, report.outcome and report.outcome.changed) == (COLUMNS * ROWS, 3)
@@ -265,6 +265,8 @@ def bad_pages() -> list[tuple[str, Handler, str]]:
         ("number", said(200, JSON, b'{"type":"FeatureCollection","features":[1]}'),
          "a feature is not a JSON object"),
         ("error", said(500, JSON, b"{}"), "answers 500, not 200"),
+        ("too few", said(200, JSON, features(1, 2, numberMatched=7)),
+         "tells of 7 features, but its pages end after 2"),
         ("loop", said(200, JSON, features(1, links=loop)), "have no end"),
         ("elsewhere", said(200, JSON, features(1, links=elsewhere)), "links to another server"),
         ("file", said(200, JSON, features(1, links=file)), r"another server \(file://"),
