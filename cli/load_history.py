@@ -1,5 +1,6 @@
-"""``onemap loads list``, ``show`` and ``diff``: what loads did."""
+"""``onemap loads list``, ``show``, ``diff`` and ``revert``: what loads did, and undoing it."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from cli.city import catalogue_of, database_url, open_desk, open_store
 from cli.settings import read_settings
+from cli.signals import orderly_end
 from etl.report_html import Picture, render_report
 from etl.report_map import frame_of
 from gis.times import BEIJING
@@ -122,6 +124,29 @@ def diff_load(
             features = [_feature(change) for change in changes]
             whole = {"type": "FeatureCollection", "features": features}
             typer.echo(orjson.dumps(whole, default=str).decode())
+
+
+def revert_load(
+    load: _Number,
+    reason: Annotated[str, typer.Option(help="Why; kept with the record.")],
+    operator: Annotated[str | None, typer.Option(help="Who answers for it; the user.")] = None,
+) -> None:
+    """Take a load back: what the map held before it, is held again from now on."""
+    with orderly_end(), city() as (store, _):
+        outcome = store.revert(load, operator or user_name(), reason)
+    typer.echo(
+        f"load {load} was taken back: {outcome.added:,} features are there again, "
+        f"{outcome.changed:,} are as they were, {outcome.closed:,} are gone; "
+        f"data version {outcome.data_version}"
+    )
+
+
+def user_name() -> str:
+    """Return the name of the user who runs the command."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 def write_page(store: Store, catalogue: Catalogue, load_id: int, path: Path) -> None:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from layers.definition import LayerDefinition
 from layers.errors import LoadNotFound, LoadStateConflict
+from layers.quarantine_rows import publish
 from layers.sql import analyze_statement
 from layers.system_tables import ancestry_table, load_table, quarantine_table
 from layers.tables import INFINITY, city_table, content_names
@@ -334,12 +335,12 @@ def _mark_quarantine(connection: Connection, load: LoadToRevert) -> None:
     row = quarantine_table.c
     renewed = {"updated_at": func.clock_timestamp()}
     # Rows that a repair took in wait again; rows that the load itself refused are of no use now.
-    connection.execute(
+    waiting = connection.execute(
         update(quarantine_table)
         .values(state="fixed", resolved_by=None, resolved_at=INFINITY, **renewed)
         .where(row.resolved_by == load.load_id, row.state == "resolved")
     )
-    connection.execute(
+    given_up = connection.execute(
         update(quarantine_table)
         .values(
             state="discarded",
@@ -349,3 +350,5 @@ def _mark_quarantine(connection: Connection, load: LoadToRevert) -> None:
         )
         .where(row.load_id == load.load_id, row.state.in_(("open", "fixed")))
     )
+    if waiting.rowcount + given_up.rowcount:
+        publish(connection)

@@ -105,6 +105,9 @@ async def item(
     home = f"{base_url(request)}/api"
     address = f"{home}/collections/{definition.name}"
     links = _self_links(f"{address}/items/{row.id}", wanted.parameters, chosen)
+    for token, media_type in (("json", "application/json"), ("html", "text/html")):
+        href = f"{address}/items/{row.id}/lineage?f={token}"
+        links.append(link(href, "describedby", media_type, "Where it came from"))
     links.append(link(address, "collection", "application/json", "The layer"))
     document = FeatureDocument(definition, row, lineage, wanted.crs, links, home)
     body = chosen.feature(document)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.city import database_url, open_desk
-from cli.load_history import diff_load, list_loads, show_load
+from cli.load_history import diff_load, list_loads, revert_load, show_load
 from cli.load_watch import follow, outcome_text
 from cli.settings import read_settings
 from cli.signals import orderly_end
@@ -15,6 +15,7 @@ loads = typer.Typer(help="Loads that wait, run or have ended.", no_args_is_help=
 loads.command("list")(list_loads)
 loads.command("show")(show_load)
 loads.command("diff")(diff_load)
+loads.command("revert")(revert_load)
 _Number = Annotated[int, typer.Argument(metavar="LOAD", min=1, help="The load's number.")]
 _INTERRUPTED = 130
 

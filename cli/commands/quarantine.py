@@ -1,8 +1,5 @@
 """``onemap quarantine …``: refused rows are found, mended, and tried again."""
 
-import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.city import catalogue_of, database_url, open_store
+from cli.load_history import city, user_name
 from cli.settings import read_settings
 from etl.mending import geometry_of, rebuild, values_of, what_would_pass
 from etl.quarantine_files import read_ids, read_mends, write_rows
@@ -31,7 +28,6 @@ from layers.quarantine import (
     refused_rows,
 )
 from layers.quarantine_rows import WAITING
-from layers.settings import LayersSettings
 from layers.store import Store
 
 _LONGEST_MESSAGE = 90
@@ -69,7 +65,7 @@ def list_rows(
 ) -> None:
     """List refused rows, after how many there are of each rule."""
     chosen = _selection((), layer, load, rule, state)
-    with _store() as (store, _):
+    with city() as (store, _):
         counts = store.fetch(counts_by_rule(chosen))
         rows = [read_refused(row) for row in store.fetch(refused_rows(chosen, limit=limit))]
     console = Console()
@@ -102,7 +98,7 @@ def list_rows(
 
 def show_row(number: Annotated[int, typer.Argument(metavar="ID", help="The row's id.")]) -> None:
     """Show everything about one refused row, and what would let it pass."""
-    with _store() as (store, catalogue):
+    with city() as (store, catalogue):
         row = _one(store, number)
     layer = catalogue.layer(row.layer)
     lines = [
@@ -138,7 +134,7 @@ def export_rows(
 ) -> None:
     """Write refused rows to a file that can be edited and given back with fix --file."""
     chosen = _selection((), layer, load, rule, state)
-    with _store() as (store, _):
+    with city() as (store, _):
         rows = [read_refused(row) for row in store.fetch(refused_rows(chosen))]
     found = sorted({row.layer for row in rows})
     if not found:
@@ -172,7 +168,7 @@ def fix_rows(
     """Mend refused rows; nothing reaches the map before retry."""
     if (number is None) == (file is None):
         raise InvalidValue("say the id of a row, or --file with an edited export")
-    with _store() as (store, catalogue):
+    with city() as (store, catalogue):
         if file is not None:
             waiting = _by_id(store, read_ids(file))
             mends = read_mends(file, waiting)
@@ -189,7 +185,7 @@ def discard_rows(
     note: NoteOption = None,
 ) -> None:
     """Give up refused rows; they stay as history."""
-    with _store() as (store, _), store.writing() as connection:
+    with city() as (store, _), store.writing() as connection:
         discard(connection, numbers, note)
     typer.echo(f"rows discarded: {len(numbers)}")
 
@@ -214,8 +210,8 @@ def retry_rows(
     if not numbers and layer is None and load is None and rule is None:
         raise InvalidValue("say which rows: their ids, --load, --layer or --rule")
     chosen = _selection(tuple(numbers or ()), layer, load, rule, None)
-    request = RepairRequest(chosen, operator or _user(), mapping, anywhere)
-    with _store() as (store, catalogue):
+    request = RepairRequest(chosen, operator or user_name(), mapping, anywhere)
+    with city() as (store, catalogue):
         for report in retry(request, store, catalogue, read_settings(EtlSettings)):
             typer.echo(report.as_text())
 
@@ -272,18 +268,3 @@ def _one(store: Store, number: int) -> RefusedRow:
 def _by_id(store: Store, numbers: list[int]) -> dict[int, RefusedRow]:
     rows = store.fetch(refused_rows(Selection(ids=tuple(numbers)))) if numbers else []
     return {row.quarantine_id: row for row in map(read_refused, rows)}
-
-
-@contextmanager
-def _store() -> Iterator[tuple[Store, Catalogue]]:
-    settings = read_settings(LayersSettings)
-    catalogue = catalogue_of(settings)
-    with open_store(database_url(settings), catalogue) as store:
-        yield store, catalogue
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

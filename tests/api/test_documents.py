@@ -43,6 +43,7 @@ def test_the_routers_and_formats_found() -> None:
         "health",
         "items",
         "landing",
+        "lineage",
         "loads",
         "maps",
         "metrics",

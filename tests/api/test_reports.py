@@ -130,3 +130,50 @@ def test_a_load_of_a_hidden_layer_is_not_there(client: httpx.Client, town_databa
         missing = client.get(f"/api/loads/9999/{what}")
         assert hidden.status_code == missing.status_code == 404
         assert hidden.json()["detail"] == missing.json()["detail"].replace("9999", str(load_id))
+
+
+def test_a_feature_tells_where_each_version_came_from(served: httpx.Client) -> None:
+    items = served.get("/api/collections/hazard_warning/items").json()["features"]
+    (number,) = [row["id"] for row in items if row["properties"]["yjbh"] == "W0"]
+    feature = served.get(f"/api/collections/hazard_warning/items/{number}").json()
+    links = {entry["type"]: entry["href"] for entry in feature["links"]
+             if entry["title"] == "Where it came from"}  # fmt: skip
+    told = served.get(links["application/json"]).json()
+    assert [(entry["load"]["source"], entry["row"]) for entry in told["versions"]] == [
+        ("2014.gpkg", 1), ("2014.gpkg", 1), ("2016.gpkg", 1),
+    ]  # fmt: skip
+    assert told["key"] == {"yjbh": "W0"}
+    assert [entry["recorded"][1] is None for entry in told["versions"]] == [False, True, True]
+    assert told["versions"][2]["valid"] == ["2016-05-01T00:00:00+08:00", None]
+    assert told["versions"][0]["geometryRepaired"] is False
+    assert told["versions"][0]["load"]["accuracy"] == 0
+    page = served.get(links["text/html"])
+    assert "2016.gpkg" in page.text
+    report = served.get(told["versions"][2]["load"]["href"] + "/report")
+    assert report.json()["report"]["source"] == "2016.gpkg"
+
+
+@pytest.mark.parametrize(
+    "path", ["hazard_warning/items/999/lineage", "hazard_warning/items/x/lineage",
+             "no_layer/items/1/lineage"],
+)  # fmt: skip
+def test_a_feature_that_never_was_has_no_lineage(served: httpx.Client, path: str) -> None:
+    answer = served.get(f"/api/collections/{path}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_lineage_of_a_hidden_layer_is_not_there(client: httpx.Client) -> None:
+    hidden = client.get("/api/collections/secret/items/1/lineage")
+    missing = client.get("/api/collections/nothing/items/1/lineage")
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.json()["title"] == missing.json()["title"]
+    assert hidden.json()["detail"].replace("secret", "nothing") == missing.json()["detail"]
+
+
+def test_hidden_fields_stand_in_no_lineage(client: httpx.Client) -> None:
+    number = client.get("/api/collections/plot/items?limit=1").json()["features"][0]["id"]
+    shown = client.get(f"/api/collections/plot/items/{number}").json()["properties"]
+    told = client.get(f"/api/collections/plot/items/{number}/lineage").json()
+    assert told["versions"][0]["properties"].keys() == shown.keys()
+    assert "某人" not in str(told)

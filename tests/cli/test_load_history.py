@@ -229,3 +229,37 @@ def test_unknown_loads_are_told(city: str, onemap: Command) -> None:
     for arguments in (["show", "9"], ["diff", "9"]):
         assert str(onemap("loads", *arguments).exception) == "there is no load 9"
     assert "'sad' is not one of queued" in str(onemap("loads", "list", "--status", "sad").exception)
+
+
+def test_lineage_tells_where_a_feature_came_from(two_loads: Path, onemap: Command) -> None:
+    told = onemap("lineage", "hazard_warning", "W0").output
+    assert told.startswith("hazard_warning yjbh W0 (feature ")
+    assert "first.gpkg, first, row 1" in told
+    assert "second.gpkg, second, row 1" in told
+    then = onemap("lineage", "hazard_warning", "W0", "--at", "2015-01-01").output
+    assert "second.gpkg" not in then
+    ended = onemap("lineage", "hazard_warning", "W2", "--at", "2017-01-01").exception
+    assert str(ended) == "hazard_warning W2 was not there at that time"
+    whole = json.loads(onemap("lineage", "hazard_warning", "W0", "--json").output)
+    assert [version["version"] for version in whole["versions"]] == [1, 1, 2]
+    assert "never had a feature 'W99'" in str(onemap("lineage", "hazard_warning", "W99").exception)
+
+
+def test_a_load_is_taken_back_and_the_lists_say_so(
+    two_loads: Path, onemap: Command, city: str
+) -> None:
+    version = text("SELECT data_version FROM onemap.layer WHERE name = 'quarantine'")
+    with connected(city) as connection:
+        before = connection.execute(version).scalar_one()
+    back = onemap("loads", "revert", "2", "--reason", "wrong file")
+    assert back.exit_code == 0, back.exception
+    assert back.output.startswith("load 2 was taken back: ")
+    assert "taken back by load: 3" in onemap("loads", "show", "2").output
+    assert "takes back load: 2" in onemap("loads", "show", "3").output
+    diff = onemap("loads", "diff", "3").output.splitlines()
+    assert sorted(line[0] for line in diff) == ["+", "~"]
+    assert f"yjdj {CODES[1]} → {CODES[0]}" in "".join(diff)
+    again = onemap("quarantine", "list", "--state", "open").output
+    assert again == "No such row.\n"
+    with connected(city) as connection:
+        assert connection.execute(version).scalar_one() == before + 1

@@ -15,6 +15,7 @@ def test_the_groups_are_these() -> None:
     assert command_groups() == [
         "demo",
         "layers",
+        "lineage",
         "load",
         "loads",
         "migrate",
@@ -32,6 +33,7 @@ def test_the_commands_are_these() -> None:
         "database-url",
         "demo",
         "layers",
+        "lineage",
         "load",
         "loads",
         "migrate",
