@@ -101,6 +101,8 @@ def encoding_of_text(path: Path) -> tuple[str, str | None]:
         return "utf-8-sig", None
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", None
+    if b"\0" in head:
+        raise LoadRefused(f"{path}: is not text: it has a NUL byte at {head.index(0):,}")
     return guess([head], path.name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import etl.readers
 from etl import archives
-from etl.magic import describe
+from etl.magic import describe, refuse_pointer
 from etl.parts import Part, PartedSource
 from etl.reader import AddressReader, Reader, Source, SourceBatch, SourceInfo, SourceOptions
 from layers.errors import LoadRefused
@@ -136,6 +136,7 @@ def _data_sets(
             else:
                 yield from _data_sets(entry, top, chosen, options)
         elif entry.is_file():
+            refuse_pointer(entry)
             reader = _first(entry, chosen, options)
             if reader is not None:
                 yield Part(entry, name, reader)
@@ -151,6 +152,7 @@ def _reader_of_folder(path: Path, chosen: list[Reader], options: SourceOptions) 
 def _reader_of_file(path: Path, chosen: list[Reader], options: SourceOptions) -> Reader:
     if not path.is_file():
         raise LoadRefused(f"{path}: is neither a file nor a folder")
+    refuse_pointer(path)
     if options.format:
         return chosen[0]
     claimed = [reader for reader in chosen if _has_suffix(path, reader)]

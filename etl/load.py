@@ -116,7 +116,8 @@ def load(
     if is_address(request.source):
         known = known_watermark(store, layer.name, source_name(request.source), asked)
         options = replace(options, watermark=known)
-    with open_source(request.source, options, settings.max_unpacked_bytes) as source:
+    opened = open_source(request.source, options, settings.max_unpacked_bytes)
+    with _naming(request.source), opened as source:
         crs, way, notes = _way(request.source, source.info, said_crs, layer)
         checksum = source.info.checksum or source_checksum(request.source)
         report = LoadReport(
@@ -284,6 +285,18 @@ class LoadRun:
         self.report.refused = reason
         self.report.seconds["total"] = time.monotonic() - self.started
         raise RefusedLoad(f"{self.report.source}: {reason}", self.report)
+
+
+@contextmanager
+def _naming(source: Path | str) -> Iterator[None]:
+    """Let every refusal name the source, also of those who know only its rows."""
+    name = source_name(source)
+    try:
+        yield
+    except LoadRefused as error:
+        if type(error) is not LoadRefused or name in str(error):
+            raise
+        raise LoadRefused(f"{name}: {error}") from error
 
 
 def layer_name(request: LoadRequest, mapping: Mapping | None) -> str:

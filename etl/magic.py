@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from layers.errors import LoadRefused
+
 #: Bytes that are looked at.
 _HEAD = 4096
 #: Beginning of the file to what it is.
@@ -30,6 +32,32 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
 )
+#: Beginnings of documents that make GDAL read other files or servers, whatever their name says:
+#: virtual formats, pipelines and service descriptions.
+_POINTERS = (
+    b"<OGRVRTDataSource",
+    b"<VRTDataset",
+    b"gdal_streamed_alg",
+    b"<OGRWFSDataSource",
+    b"<GDAL_WMS",
+    b"<GDALTileIndexDataset",
+    b"<WMS_Capabilities",
+    b"<OGRCSWDataSource",
+)
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse a file that would make GDAL read something else.
+
+    Raises:
+        LoadRefused: If it is one.
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD).replace(b"\0", b"").lower()
+    for mark in _POINTERS:
+        if mark.lower() in head:
+            raise LoadRefused(f"{path}: holds no survey but points elsewhere: it is not read")
 
 
 def describe(path: Path) -> str:

@@ -22,6 +22,8 @@ MAGIC = b"\x00\x00\x27\x0a"
 _HEADER = 100
 #: Lengths in a Shapefile count words of two bytes.
 _WORD = 2
+#: Bytes after the end that are taken for carelessness.
+_SURPLUS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ def check_geometry_file(path: Path) -> None:
     size = path.stat().st_size
     if size < declared:
         raise LoadRefused(f"{path}: is truncated: it has {size:,} of {declared:,} bytes")
+    if size > declared + _SURPLUS:
+        raise LoadRefused(f"{path}: has {size:,} bytes, but its header says {declared:,}")
 
 
 def read_table(path: Path) -> Table:
