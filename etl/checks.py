@@ -14,6 +14,10 @@ from layers.code_list import CodeList
 from layers.definition import FieldDefinition, LayerDefinition
 
 _SHOWN = 60
+_FIRST_PRINTABLE, _DELETE = 0x20, 0x7F
+#: Control characters that no text has; tabs and line breaks are for long texts only.
+_CONTROLS = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
+_KEY_CONTROLS = r"[\x00-\x1F\x7F]"
 
 
 def check_columns(
@@ -22,7 +26,8 @@ def check_columns(
     """Check a batch against the layer's definition.
 
     The rules, each named ``field: rule``: ``type``, ``required``, ``length``, ``codes``,
-    ``pattern``, ``min``, ``max``.
+    ``pattern``, ``min``, ``max``; and ``characters``: no text has control characters, and a
+    business key no line breaks or tabs either.
 
     Args:
         layer: The layer.
@@ -40,6 +45,7 @@ def check_columns(
                 faults.append(Fault(f"{field.name}: required", everywhere, _empty(field)))
             continue
         faults.extend(fault for fault in _check(column, codes) if fault.rows.any())
+        faults.extend(_check_characters(column, key=field.name in layer.key))
     return faults
 
 
@@ -76,6 +82,26 @@ def _check(column: Column, codes: Mapping[str, CodeList]) -> Iterator[Fault]:
         yield _fault(column, "min", pc.less(column.values, field.min), f"is below {field.min:g}")
     if field.max is not None:
         yield _fault(column, "max", pc.greater(column.values, field.max), f"is above {field.max:g}")
+
+
+def _check_characters(column: Column, *, key: bool) -> Iterator[Fault]:
+    values = column.values
+    if not pa.types.is_string(values.type) or not len(values):
+        return
+    start, end = values.offset, values.offset + len(values)
+    offsets = np.frombuffer(values.buffers()[1], np.int32)
+    text = np.frombuffer(values.buffers()[2] or b"", np.uint8)[offsets[start] : offsets[end]]
+    # Nearly always there are none, which a look at the bytes shows sooner than an expression.
+    if not ((text < _FIRST_PRINTABLE) | (text == _DELETE)).any():
+        return
+    odd = _mask(pc.match_substring_regex(values, _KEY_CONTROLS if key else _CONTROLS))
+    if odd.any():
+        name = column.field.name
+        yield Fault(
+            f"{name}: characters",
+            odd,
+            lambda row: f"{name} = {_shown(values, row)!r} has control characters",
+        )
 
 
 def _check_codes(column: Column, codes: CodeList) -> Fault:

@@ -17,6 +17,8 @@ from layers.errors import LoadRefused
 
 #: Beginnings of addresses.
 _SCHEMES = ("http://", "https://")
+#: Endings that say little: in a folder, what no reader recognises there is no survey, but a note.
+_ANYTHING = (".txt", ".json", ".xml", ".csv", ".tab")
 
 
 def is_address(source: Path | str) -> bool:
@@ -140,6 +142,8 @@ def _data_sets(
             reader = _first(entry, chosen, options)
             if reader is not None:
                 yield Part(entry, name, reader)
+            elif not entry.name.lower().endswith(_ANYTHING):
+                _refuse_disguised(entry, chosen)
 
 
 def _reader_of_folder(path: Path, chosen: list[Reader], options: SourceOptions) -> Reader | None:
@@ -162,10 +166,16 @@ def _reader_of_file(path: Path, chosen: list[Reader], options: SourceOptions) ->
     reader = _first(path, claimed, options)
     if reader is not None:
         return reader
-    if claimed:
-        names = " or ".join(sorted({reader.name for reader in claimed}))
-        raise LoadRefused(f"{path}: is not {names}, as its name says: it is {what}")
+    _refuse_disguised(path, chosen)
     raise LoadRefused(f"{path}: its format is not known: it is {what}; known are {_known(chosen)}")
+
+
+def _refuse_disguised(path: Path, chosen: list[Reader]) -> None:
+    """Refuse a file that no reader recognises although its name says that one should."""
+    claimed = sorted({reader.name for reader in chosen if _has_suffix(path, reader)})
+    if claimed:
+        names = " or ".join(claimed)
+        raise LoadRefused(f"{path}: is not {names}, as its name says: it is {describe(path)}")
 
 
 def _first(path: Path, chosen: list[Reader], options: SourceOptions) -> Reader | None:
@@ -198,8 +208,8 @@ def _reader_of_address(address: str, options: SourceOptions) -> AddressReader:
 
 
 def _known(chosen: list[Reader]) -> str:
-    names = (f"{reader.name} ({', '.join(sorted(reader.suffixes))})" for reader in chosen)
-    return ", ".join([*sorted(names), "and a .zip or a folder of them"])
+    names = sorted(reader.name for reader in chosen)
+    return ", ".join([*names, "and a .zip or a folder of them"])
 
 
 def _folded(name: str) -> str:

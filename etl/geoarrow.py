@@ -23,22 +23,41 @@ _DEPTHS = {
 }
 
 
-def encoder(encoding: str) -> Callable[[pa.Array], pa.Array] | None:
-    """Return a function that turns a column of that encoding into WKB; ``None`` for others.
+def encoder(encoding: str, column: pa.DataType) -> Callable[[pa.Array], pa.Array] | None:
+    """Return a function that turns a column of that encoding into WKB.
 
     Args:
         encoding: ``WKB``, ``WKT`` or the name of a native encoding such as ``polygon``, in any
             case.
+        column: The column's type.
+
+    Returns:
+        The function; ``None`` if the encoding is unknown, or no such column can have it.
     """
     name = encoding.lower().removeprefix("geoarrow.")
+    storage = column.storage_type if isinstance(column, pa.BaseExtensionType) else column
+    types = pa.types
     if name == "wkb":
-        return _wkb
+        binary = types.is_binary(storage) or types.is_large_binary(storage)
+        return _wkb if binary or types.is_binary_view(storage) else None
     if name == "wkt":
-        return _from_wkt
-    if name in _DEPTHS:
-        kind, depth = _DEPTHS[name]
-        return lambda array: _native(array, kind, depth)
-    return None
+        return _from_wkt if types.is_string(storage) or types.is_large_string(storage) else None
+    if name not in _DEPTHS:
+        return None
+    kind, depth = _DEPTHS[name]
+    for _ in range(depth):
+        if not (types.is_list(storage) or types.is_large_list(storage)):
+            return None
+        storage = storage.value_type
+    if not _are_coordinates(storage):
+        return None
+    return lambda array: _native(array, kind, depth)
+
+
+def _are_coordinates(storage: pa.DataType) -> bool:
+    if pa.types.is_struct(storage):
+        return {"x", "y"} <= {field.name for field in storage}
+    return bool(pa.types.is_fixed_size_list(storage) and 2 <= storage.list_size <= 4)
 
 
 def _wkb(array: pa.Array) -> pa.Array:

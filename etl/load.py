@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from etl.begun import begun
 from etl.formats import is_address, open_source
 from etl.layer_checks import LayerChecks
 from etl.mapping import Mapping, read_mapping
-from etl.plan import plan_columns, unused_columns
+from etl.plan import ColumnPlan, plan_columns, unused_columns
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import Source, SourceBatch, SourceInfo, SourceOptions
 from etl.report import LoadReport
@@ -117,7 +118,9 @@ def load(
         known = known_watermark(store, layer.name, source_name(request.source), asked)
         options = replace(options, watermark=known)
     opened = open_source(request.source, options, settings.max_unpacked_bytes)
-    with _naming(request.source), opened as source:
+    with _naming(request.source), opened as unread:
+        # Whether the source can be read at all is known before all of it is hashed.
+        source = begun(unread)
         crs, way, notes = _way(request.source, source.info, said_crs, layer)
         checksum = source.info.checksum or source_checksum(request.source)
         report = LoadReport(
@@ -140,6 +143,7 @@ def load(
             watermark=kept_watermark(source.info, asked),
         )
         plans = plan_columns(layer, mapping, source.info.columns, catalogue)
+        _refuse_repeated(source.info.columns, plans, mapping)
         free = tuple(name for name in source.info.columns if name not in source.info.position)
         if request.valid_from is None and (mapping is None or mapping.start is None):
             report.notes.append("no date was given (--valid-from): valid from today")
@@ -285,6 +289,16 @@ class LoadRun:
         self.report.refused = reason
         self.report.seconds["total"] = time.monotonic() - self.started
         raise RefusedLoad(f"{self.report.source}: {reason}", self.report)
+
+
+def _refuse_repeated(
+    columns: tuple[str, ...], plans: list[ColumnPlan], mapping: Mapping | None
+) -> None:
+    """Refuse to choose among columns of one name."""
+    idle = unused_columns(plans, mapping, columns)
+    for name in dict.fromkeys(columns):
+        if name not in idle and columns.count(name) > 1:
+            raise LoadRefused(f"the file has several columns '{name}': give each a name of its own")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from etl.curves import without_curves
 from etl.reader import SourceBatch, SourceInfo, SourceOptions
 from layers.errors import LoadRefused
 
@@ -91,7 +92,8 @@ class OgrSource:
         wkb = table.column(place).combine_chunks()
         if isinstance(wkb, pa.ChunkedArray):
             wkb = pa.concat_arrays(wkb.chunks) if wkb.num_chunks else pa.array([], pa.binary())
-        return SourceBatch(first_row, table.remove_column(place), wkb)
+        wkb, problems = without_curves(wkb)
+        return SourceBatch(first_row, table.remove_column(place), wkb, problems)
 
 
 @contextmanager
@@ -154,7 +156,7 @@ def choose_layer(dataset: Dataset, wanted: str | None) -> str:
         except _ERRORS as error:
             raise dataset.refusal(error) from error
     if not kinds:
-        raise LoadRefused(f"{path}: holds no layer")
+        raise LoadRefused(f"{path}: holds no layer: it is empty or damaged")
     if wanted is None:
         names = [name for name, kind in kinds.items() if kind is not None] or list(kinds)
         if len(names) > 1:

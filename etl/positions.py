@@ -151,6 +151,7 @@ def make_points(table: pa.Table, columns: CoordinateColumns, *, degrees: bool) -
                 "position", f"({x[row]:.10g}, {y[row]:.10g}) has 60 minutes or seconds or more"
             )
     missing = np.isnan(x) | np.isnan(y)
+    missing[list(problems)] = True
     shapes: Any
     if columns.z is None:
         shapes = shapely.points(x, y)

@@ -30,11 +30,18 @@ _SURPLUS = 1 << 16
 class Table:
     """What the header of a dBASE table says."""
 
+    path: Path
     records: int
     start: int
     width: int
-    #: Records that are marked as deleted, which readers skip.
-    deleted: int
+
+    def deleted(self) -> int:
+        """Count the records that are marked as deleted, which readers skip."""
+        if not self.records:
+            return 0
+        shape = (self.records, self.width)
+        rows = np.memmap(self.path, np.uint8, "r", offset=self.start, shape=shape)
+        return int((rows[:, 0] == ord("*")).sum())
 
 
 def check_geometry_file(path: Path) -> None:
@@ -72,11 +79,7 @@ def read_table(path: Path) -> Table:
     if size < start + records * width:
         there = max(size - start, 0) // width
         raise LoadRefused(f"{path}: is truncated: it has {there:,} of {records:,} records")
-    deleted = 0
-    if records:
-        rows = np.memmap(path, np.uint8, "r", offset=start, shape=(records, width))
-        deleted = int((rows[:, 0] == ord("*")).sum())
-    return Table(records, start, width, deleted)
+    return Table(path, records, start, width)
 
 
 def check_index(path: Path, index: Path, table: Table) -> None:

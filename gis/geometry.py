@@ -30,6 +30,11 @@ _MAKE_MULTI: dict[int, Callable[..., Any]] = {
     LINE: shapely.multilinestrings,
     POLYGON: shapely.multipolygons,
 }
+#: Vertices above which an invalid geometry is looked at before it is mended, segments of it that
+#: are looked at, and crossings that are mended.
+_MAYBE_TANGLED = 5_000
+_SAMPLE = 500
+_MAX_CROSSINGS = 1_000_000
 _SINGLE_OF_DIMENSION = (POINT, LINE, POLYGON)
 
 
@@ -51,7 +56,8 @@ def repair(geometries: Geometries) -> Repair:
 
     The linework method of ``make_valid`` keeps every vertex and adds only crossings; parts of a
     lower dimension (spikes that enclose nothing) are left out. A geometry of which nothing of its
-    own dimension remains has failed.
+    own dimension remains has failed; so has one that crosses itself millions of times, which no
+    survey means and no memory holds.
 
     Args:
         geometries: No missing values; polygons, lines or points, single or multi.
@@ -65,8 +71,11 @@ def repair(geometries: Geometries) -> Repair:
     where = np.flatnonzero(invalid)
     broken = geometries[where]
     reasons = dict(zip(where.tolist(), shapely.is_valid_reason(broken).tolist(), strict=True))
-    fixed = _same_dimension(shapely.make_valid(broken), shapely.get_dimensions(broken))
-    good = ~shapely.is_empty(fixed) & shapely.is_valid(fixed) & ~_has_nan(fixed)
+    tangled = _tangled(broken)
+    mendable = broken.copy()
+    mendable[tangled] = None
+    fixed = _same_dimension(shapely.make_valid(mendable), shapely.get_dimensions(mendable))
+    good = ~tangled & ~shapely.is_empty(fixed) & shapely.is_valid(fixed) & ~_has_nan(fixed)
     result = geometries.copy()
     result[where[good]] = fixed[good]
     repaired[where[good]] = True
@@ -186,6 +195,29 @@ def with_heights(geometries: Geometries, start: Array, end: Array) -> Geometries
     fraction[is_area[owner]] = 0.0
     coordinates[:, 2] = start[owner] + fraction * (end - start)[owner]
     return np.asarray(shapely.set_coordinates(flat.copy(), coordinates))
+
+
+def _tangled(geometries: Geometries) -> Mask:
+    """Say which geometries cross themselves more than some million times.
+
+    Mending takes time and memory by the number of crossings, which is estimated from a sample of
+    the segments.
+    """
+    tangled = shapely.get_num_coordinates(geometries) > _MAYBE_TANGLED
+    for place in np.flatnonzero(tangled).tolist():
+        shape = geometries[place]
+        area = shapely.get_dimensions(shape) == 2
+        paths = shapely.get_rings(shape) if area else shapely.get_parts(shape)
+        points, owner = shapely.get_coordinates(paths, return_index=True)
+        within = owner[1:] == owner[:-1]
+        pairs = np.stack([points[:-1][within], points[1:][within]], axis=1)
+        segments: Any = shapely.linestrings(pairs)
+        sample = segments[:: max(len(segments) // _SAMPLE, 1)]
+        hits = shapely.STRtree(segments).query(sample, predicate="intersects").shape[1]
+        # Each segment meets itself and its neighbours.
+        crossings = (hits / len(sample) - 3) * len(segments) / 2
+        tangled[place] = crossings > _MAX_CROSSINGS
+    return np.asarray(tangled, dtype=bool)
 
 
 def _same_dimension(geometries: Geometries, dimensions: NDArray[np.int32]) -> Geometries:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etl.curves import without_curves
 from etl.geoarrow import encoder
 from etl.reader import Reader, Source, SourceBatch, SourceInfo, SourceOptions
 from layers.errors import LoadRefused
@@ -44,8 +45,9 @@ class ParquetSource:
                 if not batch.num_rows:
                     continue
                 table = pa.Table.from_batches([batch])
-                wkb = self.to_wkb(batch.column(self.geometry))
-                yield SourceBatch(first_row, table.select(list(self.info.columns)), wkb)
+                wkb, problems = without_curves(self.to_wkb(batch.column(self.geometry)))
+                attributes = table.select(list(self.info.columns))
+                yield SourceBatch(first_row, attributes, wkb, problems)
                 first_row += batch.num_rows
         except (pa.ArrowException, OSError, ValueError) as error:
             raise LoadRefused(
@@ -69,16 +71,20 @@ class GeoParquetReader(Reader):
     def open(self, path: Path, options: SourceOptions) -> Iterator[Source]:
         """Open a Parquet file; see :class:`etl.reader.Reader`."""
         try:
-            file = pq.ParquetFile(path, arrow_extensions_enabled=False)
+            file = pq.ParquetFile(
+                path, arrow_extensions_enabled=False, page_checksum_verification=True
+            )
         except (pa.ArrowException, OSError, ValueError) as error:
             raise LoadRefused(f"{path}: cannot be read as Parquet: {_one_line(error)}") from error
         with file:
             name, about = _geometry(path, file)
-            to_wkb = encoder(str(about.get("encoding", "WKB")))
+            encoding = str(about.get("encoding", "WKB"))
+            kind = file.schema_arrow.field(name).type
+            to_wkb = encoder(encoding, kind)
             if to_wkb is None:
                 raise LoadRefused(
-                    f"{path}: the geometry column '{name}' has the unknown encoding "
-                    f"'{about.get('encoding')}'"
+                    f"{path}: the geometry column '{name}' is said to be encoded as '{encoding}', "
+                    f"which is unknown or not what its type {_one_line(kind)[:80]} holds"
                 )
             _check_sizes(path, file)
             columns = [

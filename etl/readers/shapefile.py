@@ -35,6 +35,10 @@ class ShapefileReader(Reader):
         """Open a Shapefile; see :class:`etl.reader.Reader`."""
         check_geometry_file(path)
         table = read_table(companion(path, ".dbf"))
+        index = sibling(path, ".shx")
+        if index is not None:
+            check_index(path, index, table)
+        deleted = table.deleted()
         notes: list[str] = []
         if options.encoding is not None:
             encoding = known_encoding(options.encoding)
@@ -42,20 +46,18 @@ class ShapefileReader(Reader):
             encoding, note = encoding_of_shapefile(path)
             notes += [note] if note else []
         with ExitStack() as stack:
-            whole, index = path, sibling(path, ".shx")
+            whole = path
             if index is None:
                 whole = stack.enter_context(with_restored_index(path, table))
                 notes.append("its .shx file was missing and was restored without loss")
-            else:
-                check_index(path, index, table)
-            if table.deleted:
-                notes.append(f"{table.deleted:,} records are marked as deleted and were left out")
+            if deleted:
+                notes.append(f"{deleted:,} records are marked as deleted and were left out")
             dataset = Dataset(whole, self.name, ("ESRI Shapefile",), named=path)
             source = stack.enter_context(open_layer(dataset, options, encoding=encoding))
             info = replace(
                 source.info,
                 encoding=encoding,
-                features=table.records - table.deleted,
+                features=table.records - deleted,
                 notes=(*source.info.notes, *notes),
             )
             yield replace(source, info=info)

@@ -33,6 +33,8 @@ class BadFile:
     layer: str = "plot"
     #: What is said at loading; ``crs`` and the like.
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: In how many seconds it has to be refused.
+    seconds: float = 20.0
 
 
 def survey(count: int = 6, **columns: list[Any]) -> geopandas.GeoDataFrame:

@@ -39,6 +39,31 @@ def _long_line(folder: Path) -> Path:
     return path
 
 
+def _line(key: str, geometry: str = SQUARE) -> str:
+    return f'{{"type":"Feature","properties":{{"BSM":"{key}"}},"geometry":{geometry}}}'
+
+
+def _nest(depth: int) -> str:
+    empty = '{"type":"GeometryCollection","geometries":[]}'
+    return '{"type":"GeometryCollection","geometries":[' * depth + empty + "]}" * depth
+
+
+def _deep_lines(folder: Path) -> Path:
+    path = folder / "parcels.ndjson"
+    path.write_text("\n".join([_line("a"), _line("b", _nest(100)), _line("c", _nest(2000))]))
+    return path
+
+
+def _control_lines(folder: Path) -> Path:
+    path = folder / "parcels.ndjson"
+    keys = ("a", "b\\u0000x", "c\\u0001d", "e\\nf", "g")
+    path.write_text("\n".join(_line(key) for key in keys))
+    return path
+
+
+#: What is told of a line that is no feature: it has no key and no geometry either.
+_NO_FEATURE = {"json": 1, "bsm: required": 1, "geometry_missing": 1}
+
 JSON_FILES = (
     *(
         BadFile(f"GeoJSON cut at {share:.0%}", cut(GOOD, share), _CANNOT)
@@ -87,8 +112,13 @@ JSON_FILES = (
             rules={"geometry_type": 2}, good=1),
     BadFile("sequence without a good line", content("p.ndjson", "咸宁\n1\n[]\n"),
             "no line of it is a GeoJSON feature"),
-    BadFile("sequence cut at 60%", cut(LINES, 0.6), rules={"json": 1}, good=3),
-    BadFile("sequence with a broken line", patched(LINES, 2, b"\x01\x02"), rules={"json": 1}, good=5),
+    BadFile("sequence cut at 60%", cut(LINES, 0.6), rules=_NO_FEATURE, good=3),
+    BadFile("sequence with a broken line", patched(LINES, 2, b"\x01\x02"), rules=_NO_FEATURE,
+            good=5),
+    BadFile("sequence with geometries nested deeply", _deep_lines,
+            rules={**_NO_FEATURE, "json": 1, "geometry_missing": 2, "bsm: required": 1}, good=1),
+    BadFile("sequence with NUL and control characters in keys", _control_lines,
+            rules={"bsm: characters": 3}, good=2),
     BadFile("sequence of ten gigabytes", stretched(LINES), "is not text: it has a NUL byte"),
     BadFile("sequence with an endless line", _long_line, "line 1 is longer than 64 MB"),
 )  # fmt: skip

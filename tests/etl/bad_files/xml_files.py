@@ -75,7 +75,7 @@ XML_FILES = (
             make=_kml("", _placemark("114.3,29.8") + _placemark("east,north").replace("1<", "2<")
                       + _placemark("114.3").replace("1<", "3<")
                       + _placemark("").replace("1<", "4<")),
-            rules={"geometry_coordinates": 2, "geometry_missing": 1}, good=1),
+            rules={"geometry_coordinates": 2, "geometry_missing": 3}, good=1),
     BadFile("KML declares GBK, is UTF-8",
             replaced(written("p.kml", "KML"), b'encoding="utf-8"', b'encoding="klingon"'),
             "'klingon' is not an encoding"),
