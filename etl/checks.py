@@ -17,7 +17,9 @@ _SHOWN = 60
 _FIRST_PRINTABLE, _DELETE = 0x20, 0x7F
 #: Control characters that no text has; tabs and line breaks are for long texts only.
 _CONTROLS = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
-_KEY_CONTROLS = r"[\x00-\x1F\x7F]"
+_KEY_CONTROLS = r"[\x00-\x1F\x7F\x{FFFD}]"
+#: First byte of U+FFFD, which stands where something could not be read.
+_GAP_BYTE = 0xEF
 
 
 def check_columns(
@@ -27,7 +29,7 @@ def check_columns(
 
     The rules, each named ``field: rule``: ``type``, ``required``, ``length``, ``codes``,
     ``pattern``, ``min``, ``max``; and ``characters``: no text has control characters, and a
-    business key no line breaks or tabs either.
+    business key no line breaks, tabs or gaps (U+FFFD) either.
 
     Args:
         layer: The layer.
@@ -92,7 +94,8 @@ def _check_characters(column: Column, *, key: bool) -> Iterator[Fault]:
     offsets = np.frombuffer(values.buffers()[1], np.int32)
     text = np.frombuffer(values.buffers()[2] or b"", np.uint8)[offsets[start] : offsets[end]]
     # Nearly always there are none, which a look at the bytes shows sooner than an expression.
-    if not ((text < _FIRST_PRINTABLE) | (text == _DELETE)).any():
+    suspicious = (text < _FIRST_PRINTABLE) | (text == _DELETE) | (key & (text == _GAP_BYTE))
+    if not suspicious.any():
         return
     odd = _mask(pc.match_substring_regex(values, _KEY_CONTROLS if key else _CONTROLS))
     if odd.any():

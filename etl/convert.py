@@ -208,7 +208,8 @@ def _from_beijing(local: pa.Array) -> pa.Array:
 def _trimmed(values: pa.Array) -> pa.Array:
     texts = values if pa.types.is_string(values.type) else values.cast(pa.string())
     if pc.any(pc.match_substring(texts, "\0")).as_py():
-        texts = pc.replace_substring(texts, "\0", "")
+        # At the end it is padding; elsewhere PostgreSQL keeps none, and it is shown as a gap.
+        texts = pc.replace_substring(pc.utf8_rtrim(texts, "\0"), "\0", "\ufffd")
     texts = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)
 

@@ -28,6 +28,8 @@ pyogrio.set_gdal_config_options(
         "GML_FIELDTYPES": "ALWAYS_STRING",
     }
 )
+# What GDAL finds odd about single geometries while it reads is told by the checks of the rows.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"etl\.ogr_source")
 _ERRORS = (DataSourceError, DataLayerError, UnicodeDecodeError, ValueError)
 
 

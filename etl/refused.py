@@ -68,7 +68,8 @@ def originals(batch: SourceBatch, rows: list[int]) -> list[dict[str, object]]:
     A name that stands twice is numbered.
     """
     names: list[str] = []
-    for name in batch.attributes.schema.names:
+    for raw in batch.attributes.schema.names:
+        name = raw.replace("\0", "\ufffd")
         again = names.count(name)
         names.append(name if not again else f"{name} ({again + 1})")
     chosen = batch.attributes.take(np.asarray(rows, dtype=np.int64))
@@ -110,4 +111,7 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, bytes):
         return value.hex()
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    if isinstance(value, str):
+        # PostgreSQL keeps no NUL, in JSON neither.
+        return value.replace("\0", "\ufffd")
+    return value if isinstance(value, (int, float, bool, type(None))) else str(value)

@@ -252,7 +252,7 @@ def test_refusals_name_the_archive_and_not_its_folder(tmp_path: Path) -> None:
         written.writestr("in/broken.gpkg", b"SQLite format 3\0" + b"x" * 100)
     with pytest.raises(LoadRefused) as refusal:
         read(archive)
-    assert str(refusal.value).startswith(f"{archive}: in/broken.gpkg: cannot be read")
+    assert str(refusal.value).startswith(f"{archive}: in/broken.gpkg: is truncated")
 
 
 def test_of_several_geopackage_layers_one_must_be_named(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_the_crs_of_geoparquet_may_be_left_out_or_unknown(tmp_path: Path) -> Non
     path = parquet("WKB")(tmp_path)
     assert read(rewritten(path, lambda about: about.update(crs=None)))[0].crs is None
     assert read(rewritten(path, lambda about: about.pop("crs")))[0].crs == "OGC:CRS84"
-    with pytest.raises(LoadRefused, match="unknown encoding 'TWKB'"):
+    with pytest.raises(LoadRefused, match="said to be encoded as 'TWKB'"):
         read(rewritten(path, lambda about: about.update(encoding="TWKB")))
     with pytest.raises(LoadRefused, match="edges are spherical"):
         read(rewritten(path, lambda about: about.update(encoding="WKB", edges="spherical")))
