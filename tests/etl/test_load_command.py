@@ -187,7 +187,7 @@ def good(folder: Path) -> Path:
     ("make", "options", "message"),
     [
         (missing, ("--layer", "place_name"), "missing.gpkg: there is no such file"),
-        (corrupt, ("--layer", "place_name"), "corrupt.gpkg: cannot be read as GeoPackage"),
+        (corrupt, ("--layer", "place_name"), "corrupt.gpkg: is truncated"),
         (torn, ("--layer", "place_name"), "is truncated"),
         (empty_zip, ("--layer", "place_name"), "empty.zip: holds no data set"),
         (no_zip, ("--layer", "place_name"), "no.zip: cannot be unpacked"),
