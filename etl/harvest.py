@@ -86,7 +86,8 @@ class Harvest:
         if not self.tags:
             return None
         return {
-            "pages": [list(page) for page in self.tags],
+            # A server that numbers its states tells of all pages with the first.
+            "pages": [list(page) for page in self.tags[: 1 if self.version else None]],
             "version": self.version,
             "columns": list(self.columns),
             "crs": self.crs,

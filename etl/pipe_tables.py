@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
@@ -80,7 +81,7 @@ class PositionColumns:
 
 
 class PointIndex:
-    """All points of a survey, to be found by their number: 24 bytes and the number for each."""
+    """All points of a survey, to be found by their number; some 200 bytes for each."""
 
     def __init__(self, tables: Sequence[PipeTable], said: CoordinateColumns | None) -> None:
         numbers: list[pa.Array] = []
@@ -97,7 +98,9 @@ class PointIndex:
         self.east, self.north, self.ground = (
             np.concatenate([place[axis] for place in places or [empty]]) for axis in range(3)
         )
-        self._all = _Lookup(_joined(numbers), self.east, self.north)
+        self._numbers = _joined(numbers)
+        # Made when a line first ends at a point of another class.
+        self._all: _Lookup | None = None
         self._own = _Lookup(_joined(owners), self.east, self.north)
 
     def find(self, table: PipeTable, numbers: pa.Array) -> tuple[Indices, NDArray[np.bool_]]:
@@ -108,8 +111,12 @@ class PointIndex:
             where several points of that number lie at different places.
         """
         place, doubtful = self._own.find(_owned(table, numbers))
-        elsewhere, doubtful_elsewhere = self._all.find(numbers)
         absent = place < 0
+        if not absent.any():
+            return place, doubtful
+        if self._all is None:
+            self._all = _Lookup(self._numbers, self.east, self.north)
+        elsewhere, doubtful_elsewhere = self._all.find(numbers)
         return (
             np.where(absent, elsewhere, place),
             np.where(absent, doubtful_elsewhere, doubtful).astype(bool),
@@ -121,10 +128,11 @@ class _Lookup:
 
     def __init__(self, keys: pa.Array, east: Array, north: Array) -> None:
         encoded = keys.dictionary_encode()
-        self._values = encoded.dictionary
+        # pandas keeps its hash table, where Arrow would make one for every batch.
+        self._codes = pandas.Index(encoded.dictionary.to_numpy(zero_copy_only=False))
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
         present = np.flatnonzero(codes >= 0)
-        count = len(self._values)
+        count = len(self._codes)
         self._first = np.full(count, -1, dtype=np.int64)
         self._first[codes[present][::-1]] = present[::-1]
         self._doubtful = np.zeros(count, dtype=bool)
@@ -135,7 +143,7 @@ class _Lookup:
             self._doubtful |= most - least > _SAME_PLACE
 
     def find(self, keys: pa.Array) -> tuple[Indices, NDArray[np.bool_]]:
-        codes = pc.fill_null(pc.index_in(keys, self._values), -1).to_numpy(zero_copy_only=False)
+        codes = self._codes.get_indexer(keys.to_numpy(zero_copy_only=False))
         found = codes >= 0
         place = np.full(len(keys), -1, dtype=np.int64)
         doubtful = np.zeros(len(keys), dtype=bool)

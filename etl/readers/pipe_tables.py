@@ -33,7 +33,7 @@ class PipeTablesReader(Reader):
     one table. X is the northing. All columns come as text, beside them ``pipe_class`` (by the
     table's name where no column says it) and, for lines, ``elev_ref`` (by the class). A line whose
     end is no point is a row without geometry and with the reason. Numbers of points are kept in
-    memory (about 100 bytes a point), lines are read in batches.
+    memory (some 200 bytes a point), lines are read in batches.
     """
 
     name: str = "Pipe tables"

@@ -76,6 +76,15 @@ def test_a_collection_of_a_one_map_is_read_whole(served: tuple[str, Store]) -> N
     assert again.info.columns == found.info.columns
 
 
+def test_heights_stay_where_latitude_comes_first(served: tuple[str, Store]) -> None:
+    address, _ = served
+    found = read_source(f"{address}/api/collections/lane")
+    assert found.info.crs == "EPSG:4490"
+    corners = shapely.get_coordinates(found.shapes, include_z=True)
+    assert len(corners) >= 2
+    assert ((corners[:, 0] > 114) & (corners[:, 1] < 30) & (corners[:, 2] != 0)).all()
+
+
 def test_a_query_and_a_landing_page_choose(served: tuple[str, Store]) -> None:
     address, _ = served
     few = read_source(f"{address}/api/collections/plot/items?bbox=114.3,29.84,114.3001,29.8401")
