@@ -1,16 +1,18 @@
 """The geometry of a batch: decode, transform to EPSG:4490, check, repair, fit to the layer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
+from shapely import GeometryType
 from shapely.geometry.base import BaseGeometry
 
 from etl.faults import Fault, Mask, rows_of
+from etl.plain_wkb import read_plain
 from gis.crs import Box, SourceCrs, ToStorage, suspect
 from gis.geometry import Geometries, inner_points, repair, to_multi, to_single, with_heights
 from layers.definition import GeometryDefinition
@@ -39,8 +41,8 @@ class Plain:
 
     #: Which rows of the batch they are.
     rows: Mask
-    #: As they came, in the source's CRS.
-    source: Geometries
+    #: EPSG:4490, in single parts.
+    shapes: Geometries
     #: Vertices of each.
     counts: NDArray[np.int64]
     #: EPSG:4490, longitude and latitude of all vertices, (n, 2).
@@ -70,9 +72,7 @@ class Shapes:
         if self.plain is None:
             return self.others
         every = self.others.copy()
-        flat = shapely.force_2d(self.plain.source)
-        moved = shapely.set_coordinates(flat, self.plain.coordinates)
-        every[self.plain.rows] = _fit(moved, self.definition)[0]
+        every[self.plain.rows] = _fit(self.plain.shapes, self.definition)[0]
         return every
 
     def column(self, rows: Mask) -> GeometryColumn:
@@ -123,6 +123,8 @@ class ShapeMaker:
         Raises:
             LoadRefused: If most of the batch lies where its CRS is not used.
         """
+        if isinstance(wkb, pa.ChunkedArray):
+            wkb = pa.concat_arrays(wkb.chunks) if wkb.num_chunks else pa.array([], pa.binary())
         # Coordinates that are no numbers are found and told; numpy need not warn of them.
         with np.errstate(invalid="ignore"):
             return self._make(wkb, heights)
@@ -156,28 +158,44 @@ class ShapeMaker:
         return np.asarray(moved)
 
     def _make(self, wkb: pa.Array, heights: Heights | None) -> Shapes:
+        if not (self._definition.z or self._inner_points):
+            read = read_plain(wkb, self._definition.dimension)
+            if read is not None:
+                every = np.ones(len(wkb), dtype=bool)
+                plain = self._plain(every, *read)
+                if plain is not None:
+                    return self._beside(wkb, plain)
         shapes = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore")
         if self._inner_points:
             shapes = inner_points(shapes)
         faults = self._of_wrong_kind(shapes)
         usable = ~rows_of(faults, len(shapes))
-        plain = None if self._definition.z else self._plain(shapes, usable)
+        if self._definition.z:
+            return self._thoroughly(shapes, usable, heights, faults, None)
+        rows = usable & plain_rows(shapes, self._definition)
+        counts = shapely.get_num_coordinates(shapes[rows]).astype(np.int64)
+        plain = self._plain(rows, counts, shapely.get_coordinates(shapes[rows]))
         if plain is None:
             return self._thoroughly(shapes, usable, heights, faults, None)
-        return self._thoroughly(shapes, usable & ~plain.rows, heights, faults, plain)
+        made = self._thoroughly(shapes, usable & ~plain.rows, heights, faults, plain)
+        return replace(made, flattened=int(shapely.has_z(shapes[usable]).sum()))
 
-    def _plain(self, shapes: Geometries, usable: Mask) -> Plain | None:
-        """Find what is plain, valid and in place; nothing, where a vertex is out of place.
+    def _beside(self, wkb: pa.Array, plain: Plain) -> Shapes:
+        """Look thoroughly at what is not plain after all, of a batch that was read as plain."""
+        rest = ~plain.rows
+        shapes = np.full(len(wkb), None, dtype=object)
+        if rest.any():
+            chosen = wkb.filter(pa.array(rest)).to_numpy(zero_copy_only=False)
+            shapes[rest] = shapely.from_wkb(chosen, on_invalid="ignore")
+        return self._thoroughly(shapes, rest, None, [], plain)
 
-        Validity is judged as the survey delivers it: the transformation moves neighbouring
-        vertices alike.
+    def _plain(self, rows: Mask, counts: NDArray[np.int64], points: Array) -> Plain | None:
+        """Bring plain geometries to EPSG:4490, and keep those that are valid there.
+
+        Nothing is returned where a vertex is out of place: that is for a closer look.
         """
-        rows = usable & plain_rows(shapes, self._definition)
-        rows[rows] = shapely.is_valid(shapes[rows])
-        source = shapes[rows]
-        if not len(source):
+        if not len(points):
             return None
-        points = shapely.get_coordinates(source)
         lon, lat = self._to_storage(points[:, 0], points[:, 1])
         west, south, east, north = self._area
         # Whatever is not a number makes these comparisons false.
@@ -185,8 +203,14 @@ class ShapeMaker:
             return None
         if not (lat.min() >= south and lat.max() <= north):
             return None
-        counts = shapely.get_num_coordinates(source).astype(np.int64)
-        return Plain(rows, source, counts, np.column_stack((lon, lat)))
+        coordinates = np.column_stack((lon, lat))
+        shapes = _of_vertices(coordinates, counts, self._definition.dimension)
+        valid = shapely.is_valid(shapes)
+        if valid.all():
+            return Plain(rows, shapes, counts, coordinates)
+        rows = rows.copy()
+        rows[rows] = valid
+        return Plain(rows, shapes[valid], counts[valid], coordinates[np.repeat(valid, counts)])
 
     def _thoroughly(
         self,
@@ -198,8 +222,6 @@ class ShapeMaker:
     ) -> Shapes:
         """Transform, judge and mend the usable geometries one and all."""
         flattened = 0 if self._definition.z else int(shapely.has_z(shapes[usable]).sum())
-        if plain is not None:
-            flattened += int(shapely.has_z(plain.source).sum())
         repaired = np.zeros(len(shapes), dtype=bool)
         result = np.full(len(shapes), None, dtype=object)
         if not usable.any():
@@ -334,6 +356,17 @@ class ShapeMaker:
             shapes[known] = with_heights(shapes[known], start[known], end[known])
             unknown &= ~known
         return shapes, int(unknown.sum())
+
+
+def _of_vertices(vertices: Array, counts: NDArray[np.int64], dimension: int) -> Geometries:
+    """Make points, lines, or areas of one ring."""
+    if dimension == 0:
+        return np.asarray(shapely.points(vertices))
+    offsets = np.concatenate(([0], np.cumsum(counts)))
+    if dimension == 1:
+        return np.asarray(shapely.from_ragged_array(GeometryType.LINESTRING, vertices, (offsets,)))
+    rings = np.arange(len(counts) + 1)
+    return np.asarray(shapely.from_ragged_array(GeometryType.POLYGON, vertices, (offsets, rings)))
 
 
 def _fit(shapes: Geometries, definition: GeometryDefinition) -> tuple[Geometries, Mask]:
