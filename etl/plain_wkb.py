@@ -73,7 +73,7 @@ def read_plain(wkb: pa.Array, dimension: int) -> tuple[Counts, Array] | None:
     )
     if not np.array_equal(lengths, layout.head + counts * _VERTEX):
         return None
-    view = memoryview(data)
+    view = memoryview(data.data)
     firsts, ends = (starts + layout.head).tolist(), (starts + lengths).tolist()
     inside = b"".join([view[first:end] for first, end in zip(firsts, ends, strict=True)])
     vertices = np.frombuffer(inside, dtype=np.float64).reshape(-1, 2)
