@@ -1,6 +1,6 @@
 """The rows of a batch as checks see them: values by field, geometries, measures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from etl.convert import ARROW_TYPES, to_text
 from etl.faults import Mask
 from etl.shapes import Shapes
-from gis.geometry import Geometries, ellipsoidal_area, geodesic_length
-from gis.paths import Paths, paths_of
+from gis.geometry import Geometries
+from gis.path_measures import areas, lengths
+from gis.paths import Paths, joined, paths_of, plain_paths
 from layers.code_list import CodeList
 from layers.definition import FieldType, LayerDefinition
 
@@ -107,27 +108,39 @@ class CheckRows:
     @cached_property
     def present(self) -> Mask:
         """Tell which rows have a geometry."""
-        return np.asarray(~shapely.is_missing(self.geometries), dtype=bool)
+        there = ~shapely.is_missing(self.shapes.others)
+        return np.asarray(there if self.shapes.plain is None else there | self.shapes.plain.rows)
+
+    def vertices(self, rows: Mask) -> Numbers:
+        """Return the vertices of chosen rows, longitude and latitude, (n, 2)."""
+        plain = self.shapes.plain
+        others = shapely.get_coordinates(self.shapes.others[rows & self.present])
+        if plain is None:
+            return np.asarray(others)
+        chosen = np.repeat(rows[plain.rows], plain.counts)
+        return np.concatenate((plain.coordinates[chosen], others))
 
     @cached_property
     def paths(self) -> Paths:
         """The lines and rings of the geometries."""
-        return paths_of(self.geometries)
+        plain = self.shapes.plain
+        if plain is None or self.layer.geometry.dimension == 0:
+            return paths_of(self.geometries)
+        areal = self.layer.geometry.dimension == 2
+        owner = np.flatnonzero(plain.rows)
+        paths = plain_paths(plain.coordinates, plain.counts, owner, rings=areal)
+        others = self.shapes.others
+        return paths if shapely.is_missing(others).all() else joined(paths, paths_of(others))
 
     @cached_property
     def area(self) -> Numbers:
         """Areas on the CGCS2000 ellipsoid, m²; NaN without a geometry."""
-        return self._measure(ellipsoidal_area)
+        return np.where(self.present, areas(self.paths, self.count), np.nan)
 
     @cached_property
     def length(self) -> Numbers:
         """Geodesic lengths (perimeters of areas), m; NaN without a geometry."""
-        return self._measure(geodesic_length)
-
-    def _measure(self, function: Callable[[Geometries], Numbers]) -> Numbers:
-        result = np.full(self.count, np.nan)
-        result[self.present] = function(self.geometries[self.present])
-        return result
+        return np.where(self.present, lengths(self.paths, self.count), np.nan)
 
 
 def as_mask(values: pa.Array) -> Mask:

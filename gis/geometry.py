@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 
 #: CGCS2000: semi-major axis in metres and inverse flattening (GB 22021-2008).
 _CGCS2000 = Geod(a=6378137.0, rf=298.257222101)
-_A = 6378137.0
-_E = float(np.sqrt(_CGCS2000.es))
+CGCS2000_A = 6378137.0
+CGCS2000_E = float(np.sqrt(_CGCS2000.es))
 
 POINT, LINE, POLYGON = 0, 1, 3
 MULTIPOINT, MULTILINE, MULTIPOLYGON = 4, 5, 6
@@ -132,12 +132,24 @@ def ellipsoidal_area(geometries: Geometries) -> Array:
     """
 
     def to_equal_area(lonlat: Array) -> Array:
-        sine = np.sin(np.radians(lonlat[:, 1]))
-        es = _E * sine
-        q = (1 - _E**2) * (sine / (1 - es**2) + np.arctanh(es) / _E)
-        return np.column_stack([_A * np.radians(lonlat[:, 0]), _A * q / 2])
+        x = CGCS2000_A * np.radians(lonlat[:, 0])
+        return np.column_stack([x, equal_area_height(np.radians(lonlat[:, 1]))])
 
     return np.asarray(shapely.area(shapely.transform(geometries, to_equal_area)))
+
+
+def equal_area_height(lat: Array) -> Array:
+    """Return the heights of latitudes (radians) in the equal-area cylinder, metres."""
+    sine = np.sin(lat)
+    es = CGCS2000_E * sine
+    q = (1 - CGCS2000_E**2) * (sine / (1 - es**2) + np.arctanh(es) / CGCS2000_E)
+    return np.asarray(CGCS2000_A * q / 2)
+
+
+def geodesic_steps(start: Array, end: Array) -> Array:
+    """Return distances between positions (lon/lat degrees, (n, 2)) along geodesics, metres."""
+    _, _, metres = _CGCS2000.inv(start[:, 0], start[:, 1], end[:, 0], end[:, 1])
+    return np.asarray(metres)
 
 
 def geodesic_length(geometries: Geometries) -> Array:
@@ -158,7 +170,7 @@ def geodesic_length(geometries: Geometries) -> Array:
         return np.zeros(len(geometries))
     within = path[1:] == path[:-1]
     start, end = lonlat[:-1][within], lonlat[1:][within]
-    _, _, metres = _CGCS2000.inv(start[:, 0], start[:, 1], end[:, 0], end[:, 1])
+    metres = geodesic_steps(start, end)
     owner = path_owner[path[1:][within]]
     return np.bincount(owner, weights=metres, minlength=len(geometries)).astype(float)
 

@@ -53,8 +53,10 @@ class _Check:
 
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Take a sample of vertices, evenly over the batch."""
-        vertices = shapely.get_coordinates(rows.geometries[good & rows.present])
-        if len(vertices) and len(self._seen) * _A_BATCH < 20 * _IN_ALL:
+        if len(self._seen) * _A_BATCH >= 20 * _IN_ALL:
+            return
+        vertices = rows.vertices(good)
+        if len(vertices):
             step = max(1, len(vertices) // _A_BATCH)
             self._seen.append(vertices[::step][:_A_BATCH])
 
