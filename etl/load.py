@@ -4,8 +4,8 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class LoadRequest:
     full: bool = False
     #: Accept coordinates outside the area their CRS is made for.
     anywhere: bool = False
+    #: Do everything but change the map.
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class Progress:
     rows: int
     #: Rows of the source, where the format knows.
     total: int | None
+
+
+class DryRun(LoadRefused):
+    """Ends a load that was to be tried only, before anything is applied."""
 
 
 class RefusedLoad(LoadRefused):
@@ -167,6 +173,7 @@ def load(
             settings.examples,
             progress,
             started,
+            dry_run=request.dry_run,
         )
         header = LoadHeader(
             source=source_name(request.source),
@@ -179,6 +186,7 @@ def load(
             mapping_name=report.mapping,
         )
         with (
+            suppress(DryRun),
             kept_report(report, store, started),
             store.open_load(layer, header, load_id) as session,
         ):
@@ -218,6 +226,8 @@ class LoadRun:
     examples: int
     progress: Callable[[Progress], None]
     started: float
+    #: Stop before anything is applied.
+    dry_run: bool = field(default=False, kw_only=True)
 
     def into(self, session: LoadSession, view: SurveyView) -> None:
         """Send everything, apply it and keep the report."""
@@ -260,6 +270,8 @@ class LoadRun:
         report = self.report
         if not report.good and not self.source.info.unchanged:
             self._refuse("the file has no feature" if not report.rows else "no row is good")
+        if self.dry_run:
+            raise DryRun("a dry run: nothing was changed")
 
     def _prepared(self) -> Generator[PreparedBatch, None, None]:
         # Reading runs ahead in one thread, and batches are examined in others, while this one

@@ -94,6 +94,9 @@ def load_command(
     out: Annotated[
         Path | None, typer.Option(help="Write the proposed mapping to this file.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do everything but change the map.")
+    ] = False,
     queue: Annotated[
         bool, typer.Option("--queue", help="Do not load it here: leave it to onemap worker.")
     ] = False,
@@ -115,6 +118,7 @@ def load_command(
         max_bad=max_bad,
         full=full,
         anywhere=anywhere,
+        dry_run=dry_run,
     )
     if suggest_mapping or out is not None:
         _suggest(request, out, asked=suggest_mapping)

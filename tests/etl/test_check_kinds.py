@@ -488,3 +488,14 @@ def test_the_examples_of_the_page_are_checks(name: str, layer: str, text: str) -
     check = CheckDefinition.model_validate(document)
     assert check.rule == name
     make_check(check, city.layer(layer), city)
+
+
+def test_a_dry_run_finds_the_same_and_changes_nothing(town: Town) -> None:
+    case = next(case for case in CASES if case.rule == "between")
+    before = town.rows("SELECT count(*) FROM city.with_between")
+    report = town.load(case.layer.name, frame(case), "2022-05-01", dry_run=True)
+    assert (report.good, report.bad, report.outcome) == (2, 2, None)
+    assert report.rules["between"].rows == 2
+    assert report.refused == "a dry run: nothing was changed"
+    assert town.rows("SELECT count(*) FROM city.with_between") == before
+    assert town.refused() == {}
