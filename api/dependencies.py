@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from api.service import Service
 from api.viewers import current_viewer
+from api.writing import shows_token
 from layers.access import Viewer
 
 
@@ -14,8 +15,9 @@ async def _service(request: Request) -> Service:
     return service
 
 
-async def _viewer() -> Viewer:
-    return current_viewer()
+async def _viewer(request: Request) -> Viewer:
+    service: Service = request.app.state.service
+    return current_viewer(shows_token=shows_token(request, service.settings))
 
 
 #: The state of the service.

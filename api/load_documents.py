@@ -12,6 +12,8 @@ from layers.load_records import LoadRecord
 _JSON = "application/json"
 #: A path with at least one folder, of which clients hear the last part only.
 _PATH = re.compile(r"(?<![\w:/])/(?:[^\s/:'\"]+/)+([^\s/:'\"]*)")
+#: The example at the end of a reason, which may quote a value.
+_EXAMPLE = re.compile(r"; row \d+: .*$", re.DOTALL)
 
 
 def load_document(record: LoadRecord, base: str) -> dict[str, Any]:
@@ -88,7 +90,12 @@ def without_paths(text: str | None, record: LoadRecord) -> str | None:
     source = str((record.request or {}).get("source", ""))
     if source:
         text = text.replace(source, record.source)
-    return _PATH.sub(r"\1", text)
+    return without_example(_PATH.sub(r"\1", text))
+
+
+def without_example(text: str) -> str:
+    """Return a reason without the row at its end, whose values are for operators."""
+    return _EXAMPLE.sub("", text)
 
 
 def _counts(record: LoadRecord) -> dict[str, int] | None:

@@ -1,9 +1,9 @@
 """Reports of loads as clients may read them: without the values of rows, unless for operators."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from api.load_documents import without_example
 from gis.times import BEIJING
 from layers.access import AccessClass, Viewer, access_class
 from layers.catalogue import Catalogue
@@ -14,8 +14,6 @@ from layers.quarantine_rows import QUARANTINE_LAYER
 from layers.reading import CityReader
 
 _MOST_DIGITS = 18
-#: The example at the end of a reason, which may quote a value.
-_EXAMPLE = re.compile(r"; row \d+: .*$", re.DOTALL)
 
 
 def may_see_values(catalogue: Catalogue, viewer: Viewer) -> bool:
@@ -109,4 +107,4 @@ def change_document(change: FeatureChange) -> dict[str, Any]:
 
 
 def _without_example(text: str | None) -> str | None:
-    return None if text is None else _EXAMPLE.sub("", text)
+    return None if text is None else without_example(text)

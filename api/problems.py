@@ -75,6 +75,7 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
         UnusableRequest: ProblemKind(422, "Unusable request"),
         UnsupportedContent: ProblemKind(415, "Unsupported media type"),
         ContentTooLarge: ProblemKind(413, "Content too large"),
+        errors.DiskFull: ProblemKind(507, "Insufficient storage", retry=True),
         StorageFull: ProblemKind(507, "Insufficient storage", retry=True),
     }
 )

@@ -41,6 +41,12 @@ def admit_writer(request: Request, settings: ApiSettings) -> None:
     _refuse_foreign_page(request, trusted)
 
 
+def shows_token(request: Request, settings: ApiSettings) -> bool:
+    """Tell whether a request bears the service's token, if it has one."""
+    token = settings.api_token
+    return token is not None and _shows(request, token.get_secret_value())
+
+
 def _shows(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     return scheme.lower() == "bearer" and compare_digest(given.strip().encode(), token.encode())

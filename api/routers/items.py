@@ -21,6 +21,7 @@ from api.format_registry import feature_formats
 from api.links import Link, base_url, link, with_query
 from api.negotiation import choose
 from api.service import Service
+from layers.access import access_class
 from layers.errors import FeatureNotFound
 
 router = APIRouter(prefix="/api/collections/{layer}/items", tags=["Features"])
@@ -143,7 +144,10 @@ def _headers(
     if service.reader.is_listening:
         version = service.data_version((wanted.query.layer.name,))
         told = f"{base_url(request)}{request.url.path}?{sorted(wanted.parameters.items())}"
-        digest = blake2b(f"{version} {chosen.name} {told}".encode(), digest_size=12).hexdigest()
+        access = access_class(wanted.query.layer, wanted.query.viewer).key
+        digest = blake2b(
+            f"{version} {chosen.name} {access} {told}".encode(), digest_size=12
+        ).hexdigest()
         # Weak: the time of the answer within it may differ.
         headers["etag"] = f'W/"{digest}"'
         headers["x-data-version"] = str(version)

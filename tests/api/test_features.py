@@ -178,7 +178,8 @@ def test_one_feature_by_its_id(client: httpx.Client) -> None:
     feature = answer.json()
     assert answer.headers["content-type"] == "application/geo+json"
     assert {name: feature[name] for name in listed} == listed
-    assert {entry["rel"] for entry in feature["links"]} == {"self", "alternate", "collection"}
+    rels = {entry["rel"] for entry in feature["links"]}
+    assert rels == {"self", "alternate", "collection", "describedby"}
     then = client.get(f"{PLOTS}/{listed['id']}", params={"datetime": "2014-01-01"}).json()
     assert then["properties"]["use"] == "01"
     gone = client.get(f"{PLOTS}/{listed['id']}", params={"datetime": "2011-01-01"})

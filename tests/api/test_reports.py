@@ -8,6 +8,7 @@ import geopandas
 import httpx
 import pytest
 import shapely
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from api.settings import ApiSettings
@@ -18,6 +19,9 @@ from layers.catalogue import load_catalogue
 from layers.store import Store
 from tests.api.town import serving, wait_until_ready
 from tests.database import connected, copied_database
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105 -- opens nothing
+SHOWN = {"authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,8 @@ def served(
             request = LoadRequest(path, "hazard_warning", valid_from=date, max_bad=0.5)
             load(request, store, city, EtlSettings())
         store.close()
-        with serving(ApiSettings(), url, city) as address:
+        settings = ApiSettings(api_token=SecretStr(TOKEN))
+        with serving(settings, url, city) as address:
             with httpx.Client(base_url=address, timeout=30) as client:
                 wait_until_ready(client)
                 yield client
@@ -74,6 +79,20 @@ def test_values_of_rows_are_not_for_everyone(served: httpx.Client, form: str) ->
     assert answer.status_code == 200
     assert "某人" not in answer.text
     assert "yjdj: codes" in answer.text or "预警等级：不在代码表中" in answer.text
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_an_operator_sees_what_a_refused_row_holds(served: httpx.Client, form: str) -> None:
+    assert "某人" in served.get(f"/api/loads/2/report?f={form}", headers=SHOWN).text
+    rows = served.get("/api/collections/quarantine/items", headers=SHOWN)
+    (row,) = rows.json()["features"]
+    assert row["properties"]["message"].startswith("yjdj = '某人的' is not a code")
+    assert "某人的" in row["properties"]["original"]
+    everyone = served.get("/api/collections/quarantine/items")
+    assert "某人" not in everyone.text
+    assert everyone.headers["etag"] != rows.headers["etag"]
+    wrong = {"authorization": "Bearer something-else"}
+    assert "某人" not in served.get("/api/loads/2/report", headers=wrong).text
 
 
 def test_a_report_is_a_page_for_browsers(served: httpx.Client) -> None:
