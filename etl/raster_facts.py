@@ -39,6 +39,9 @@ _SIDE = 512
 #: Blocks that are read in full resolution to see whether the file is whole.
 _BLOCKS = 48
 _BLOCK_BYTES = 256 << 20
+#: Blocks that GDAL keeps, which by itself takes a twentieth of the machine. As a number it counts
+#: bytes here, whatever the option counts elsewhere.
+_CACHE_BYTES = 128 << 20
 #: Parts and holes below this share of the whole are noise of the mask.
 _SPECK = 0.001
 _METRES_A_DEGREE = 111_320.0
@@ -115,7 +118,7 @@ def declared_crs(path: Path) -> str | None:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     driver = _DRIVERS.get(path.suffix.lower(), "GTiff")
-    with warnings.catch_warnings():
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             raster = rasterio.open(path, driver=driver)
