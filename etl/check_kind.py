@@ -63,8 +63,12 @@ class SurveyCheck(Protocol):
         """Get ready, before the first row is read."""
         ...
 
+    def look(self, rows: CheckRows) -> None:
+        """Do the long part of ``watch``, several batches at once; keep it in ``rows.kept``."""
+        ...
+
     def watch(self, rows: CheckRows, good: Mask) -> None:
-        """See a batch pass; only rows in ``good`` will be staged. Runs beside the database."""
+        """See the batches pass in their order; only rows in ``good`` will be staged."""
         ...
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
@@ -77,6 +81,9 @@ class SurveyCheckBase:
 
     def begin(self, view: SurveyView) -> None:
         """Get ready: nothing to do."""
+
+    def look(self, rows: CheckRows) -> None:
+        """Look at a batch: nothing to do."""
 
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """See a batch pass: nothing to do."""

@@ -1,9 +1,10 @@
 """The rows of a batch as checks see them: values by field, geometries, measures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +59,8 @@ class CheckRows:
     #: From when on the survey says how things are.
     valid_from: datetime
     delivered: Delivered | None = None
+    #: What a check found out while batches were examined, for when they pass in order.
+    kept: dict[object, Any] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -131,6 +134,18 @@ class CheckRows:
         paths = plain_paths(plain.coordinates, plain.counts, owner, rings=areal)
         others = self.shapes.others
         return paths if shapely.is_missing(others).all() else joined(paths, paths_of(others))
+
+    @cached_property
+    def middles(self) -> tuple[Numbers, Numbers]:
+        """Longitude and latitude of a place amid each feature's vertices; NaN without any."""
+        if self.layer.geometry.dimension == 0:
+            middle = shapely.centroid(self.geometries)
+            return shapely.get_x(middle), shapely.get_y(middle)
+        owner = self.paths.owner[self.paths.path]
+        count = np.bincount(owner, minlength=self.count).astype(float)
+        count[count == 0] = np.nan
+        x = np.bincount(owner, self.paths.lon, self.count) / count
+        return x, np.bincount(owner, self.paths.lat, self.count) / count
 
     @cached_property
     def area(self) -> Numbers:

@@ -27,6 +27,7 @@ from gis.coverage import (
     SideLedger,
     Sides,
     faces_of,
+    left_over,
     mean_width,
     place,
     sides_of,
@@ -83,6 +84,7 @@ class CoverageSurvey:
 
     def __init__(self, tolerance: float) -> None:
         self._tolerance = tolerance
+        self._name = ("coverage", tolerance)
         self._ledger = SideLedger()
         self._alone = False
         self._seen = -1
@@ -114,6 +116,12 @@ class CoverageSurvey:
         if self._left is None:
             self._left = self._ledger.close()
 
+    def look(self, rows: CheckRows) -> None:
+        """Work out which sides of a batch do not cancel among themselves."""
+        if self._alone and self._name not in rows.kept:
+            sides = sides_of(rows.paths, rows.numbers, self._tolerance)
+            rows.kept[self._name] = (sides, *self._cancelled(sides))
+
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Take in the sides of a batch; a second call for the same batch does nothing."""
         first = int(rows.numbers[0]) if rows.count else self._seen
@@ -122,10 +130,24 @@ class CoverageSurvey:
         self._seen = first
         if self._see is not None:
             self._see(rows, good)
-        paths, numbers = rows.paths, rows.numbers
+        self.look(rows)
+        sides, rest, meetings = rows.kept[self._name]
         if not good.all():
-            paths, numbers = paths_of(rows.geometries[good]), numbers[good]
-        self._ledger.add(sides_of(paths, numbers, self._tolerance))
+            kept = np.isin(sides.rows, rows.numbers[good])
+            rest, meetings = self._cancelled(Sides(sides.hashes[kept], sides.codes[kept]))
+        if self._ledger.meet is not None:
+            for one, other in meetings:
+                self._ledger.meet(one, other)
+        self._ledger.take(rest)
+
+    def _cancelled(
+        self, sides: Sides
+    ) -> tuple[Sides, list[tuple[NDArray[np.int64], NDArray[np.int64]]]]:
+        """Return the sides left over, and which rows meet where sides cancelled."""
+        meetings: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        wanted = self._ledger.meet is not None
+        rest = left_over(sides, (lambda *rows: meetings.append(rows)) if wanted else None)
+        return rest, meetings
 
     def conflicts(self, view: SurveyView) -> Conflicts:
         """Return what is wrong; computed once.
@@ -251,6 +273,11 @@ class CoverageCheck:
     def begin(self, view: SurveyView) -> None:
         """Get ready."""
         self._coverage = coverage_of(view, self._tolerance)
+
+    def look(self, rows: CheckRows) -> None:
+        """Look at a batch."""
+        if self._coverage is not None:
+            self._coverage.look(rows)
 
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """See a batch pass."""

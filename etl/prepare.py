@@ -115,6 +115,7 @@ class Preparer:
         faults += check_columns(self._layer, columns, self._codes, count)
         rows = self._check_rows(batch, columns, shapes)
         errors, warnings = self._checks.check_rows(rows)
+        self._checks.look(rows)
         hashes = self._keys.hashes(columns)
         return ExaminedBatch(batch, shapes, columns, faults + errors, warnings, rows, hashes)
 

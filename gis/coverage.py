@@ -158,7 +158,10 @@ class SideLedger:
 
     def add(self, sides: Sides) -> None:
         """Take sides in."""
-        rest = left_over(sides, self.meet)
+        self.take(left_over(sides, self.meet))
+
+    def take(self, rest: Sides) -> None:
+        """Take in what was left over of some sides."""
         self._waiting.append(rest)
         self._count += len(rest)
         if self._count > 2 * self._settled + self._in_memory // 8:

@@ -34,6 +34,9 @@ class _Check:
     def begin(self, view: SurveyView) -> None:
         """Nothing is needed before the rows."""
 
+    def look(self, rows: CheckRows) -> None:
+        """Nothing is needed out of order."""
+
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Look at some coordinates of a batch, as they were delivered."""
         if rows.delivered is None or self._looked_at >= _SAMPLE:

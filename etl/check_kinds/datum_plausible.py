@@ -51,6 +51,9 @@ class _Check:
     def begin(self, view: SurveyView) -> None:
         """Nothing is needed before the rows."""
 
+    def look(self, rows: CheckRows) -> None:
+        """Nothing is needed out of order."""
+
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Take a sample of vertices, evenly over the batch."""
         if len(self._seen) * _A_BATCH >= 20 * _IN_ALL:

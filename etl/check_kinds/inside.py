@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy import func, select
 
 from etl.check_kind import CheckKind, Parameters
-from etl.check_rows import CheckRows
+from etl.check_rows import CheckRows, Numbers
 from etl.check_survey import Finding, SurveyView
 from etl.faults import Mask
 from gis.geometry import Geometries, inner_points
@@ -62,17 +62,22 @@ class _Check:
         self._areas = shapely.from_wkb([bytes(row[1]) for row in rows])
         shapely.prepare(self._areas)
 
-    def watch(self, rows: CheckRows, good: Mask) -> None:
+    def look(self, rows: CheckRows) -> None:
         """Place the middles of a batch."""
+        if len(self._areas):
+            rows.kept[self] = self._area_of(*rows.middles)
+
+    def watch(self, rows: CheckRows, good: Mask) -> None:
+        """Tell of the rows of a batch that lie elsewhere."""
         if not len(self._areas):
             return
         places = np.flatnonzero(good & rows.present)
-        shapes = rows.geometries[places]
-        area = self._area_of(shapely.centroid(shapes))
+        area = rows.kept[self][places]
         wrong = self._wrong(area, places, rows)
         if wrong.any():
             # The middle of a bent shape may lie outside of it.
-            area[wrong] = self._area_of(inner_points(shapes[wrong]))
+            inner = inner_points(rows.geometries[places[wrong]])
+            area[wrong] = self._area_of(shapely.get_x(inner), shapely.get_y(inner))
             wrong = self._wrong(area, places, rows)
         for entry in np.flatnonzero(wrong).tolist():
             self._tell(int(area[entry]), int(places[entry]), rows)
@@ -84,9 +89,8 @@ class _Check:
             return [Finding(None, f"not checked: {said}")]
         return self._found
 
-    def _area_of(self, points: Geometries) -> NDArray[np.int64]:
-        x, y = shapely.get_x(points), shapely.get_y(points)
-        found = np.full(len(points), -1, dtype=np.int64)
+    def _area_of(self, x: Numbers, y: Numbers) -> NDArray[np.int64]:
+        found = np.full(len(x), -1, dtype=np.int64)
         for number, area in enumerate(self._areas):
             west, south, east, north = area.bounds
             near = np.flatnonzero(

@@ -50,6 +50,11 @@ class _Check:
             self._coverage = coverage
             coverage.tell_meetings(self._see, self._meet)
 
+    def look(self, rows: CheckRows) -> None:
+        """Let the coverage look at a batch."""
+        if self._coverage is not None:
+            self._coverage.look(rows)
+
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Let the coverage see a batch."""
         if self._coverage is not None:
