@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from etl.check_rows import CheckRows
-from etl.check_survey import Finding, SurveyView
+from etl.check_survey import Finding, ManyFindings, SurveyView
 from etl.faults import Mask
 from layers.definition import Bilingual, LayerDefinition
 
@@ -71,7 +71,7 @@ class SurveyCheck(Protocol):
         """See the batches pass in their order; only rows in ``good`` will be staged."""
         ...
 
-    def findings(self, view: SurveyView) -> Iterable[Finding]:
+    def findings(self, view: SurveyView) -> Iterable[Finding | ManyFindings]:
         """Return what is wrong, when all rows are staged."""
         ...
 

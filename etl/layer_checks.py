@@ -1,7 +1,7 @@
 """All checks of one layer, made ready for one load."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from etl.check_condition import Condition
 from etl.check_kind import RowCheck, SurveyCheck
 from etl.check_registry import make_check, make_condition
 from etl.check_rows import CheckRows
-from etl.check_survey import Finding, SurveyView
+from etl.check_survey import Finding, ManyFindings, SurveyView
 from etl.faults import Fault, Mask
 from layers.catalogue import Catalogue
 from layers.definition import CheckDefinition, LayerDefinition, Severity
@@ -39,6 +39,8 @@ class SurveyFault:
     check: CheckDefinition
     severity: Severity
     findings: list[Finding]
+    #: Findings that are put into words only when somebody reads them.
+    many: list[ManyFindings] = field(default_factory=list)
 
 
 class LayerChecks:
@@ -124,18 +126,29 @@ class LayerChecks:
         """Check the staged survey as a whole."""
         found = []
         for ready in self._surveys:
-            findings = list(ready.check.findings(view))
+            findings: list[Finding] = []
+            many: list[ManyFindings] = []
+            for finding in ready.check.findings(view):
+                if isinstance(finding, Finding):
+                    findings.append(finding)
+                else:
+                    many.append(finding)
             if ready.when is not None:
-                findings = self._only_meant(ready.definition.name, findings)
-            if findings:
-                found.append(SurveyFault(ready.definition, ready.severity, findings))
+                meant = self._meant_rows(ready.definition.name)
+                findings = _only_meant(findings, meant)
+                many = [rows.chosen(meant) for rows in many]
+            many = [rows for rows in many if len(rows.source_rows)]
+            if findings or many:
+                found.append(SurveyFault(ready.definition, ready.severity, findings, many))
         return found
 
-    def _only_meant(self, name: str, findings: list[Finding]) -> list[Finding]:
+    def _meant_rows(self, name: str) -> NDArray[np.int64]:
         parts = self._meant.get(name, [])
-        meant = set(np.concatenate(parts).tolist()) if parts else set()
-        return [
-            finding
-            for finding in findings
-            if finding.source_row is None or finding.source_row in meant
-        ]
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
+
+
+def _only_meant(findings: list[Finding], rows: NDArray[np.int64]) -> list[Finding]:
+    meant = set(rows.tolist())
+    return [
+        finding for finding in findings if finding.source_row is None or finding.source_row in meant
+    ]

@@ -45,6 +45,9 @@ def check_survey(
                 if finding.source_row is not None:
                     entry = (fault.check.name, finding.message)
                     told.setdefault(finding.source_row, []).append(entry)
+            for many in fault.many:
+                for row in many.source_rows.tolist():
+                    told.setdefault(row, []).append((fault.check.name, many.describe(row)))
     if told:
         _refuse(told, session, report, reopen)
 
@@ -56,10 +59,12 @@ def _report(fault: SurveyFault, report: LoadReport, examples: int) -> None:
             report.notes.append(f"{fault.check.name}: {finding.message}")
         else:
             rows.setdefault(finding.source_row, finding.message)
+    count = len(rows)
+    for many in fault.many:
+        count += len(many.source_rows)
+        rows |= {row: many.describe(row) for row in many.source_rows[:examples].tolist()}
     if rows:
-        report.count_rule(
-            fault.check.name, fault.severity, len(rows), sorted(rows.items()), examples
-        )
+        report.count_rule(fault.check.name, fault.severity, count, sorted(rows.items()), examples)
 
 
 def _refuse(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from etl.check_kind import CheckKind, Parameters
 from etl.check_rows import CheckRows
-from etl.check_survey import Finding, SurveyView
+from etl.check_survey import ManyFindings, SurveyView
 from etl.convert import to_text
 from etl.coverage_survey import CoverageSurvey, coverage_of
 from etl.faults import Mask
@@ -41,7 +41,8 @@ class _Check:
         self._coverage: CoverageSurvey | None = None
         #: Hash of what a row is the same in, by row number; 0 where it is not known.
         self._kinds: NDArray[np.uint64] = np.zeros(1 << 12, dtype=np.uint64)
-        self._pairs: list[NDArray[np.int64]] = []
+        #: A neighbour of like kind with a higher number, by row number; 0 where there is none.
+        self._neighbour: NDArray[np.int64] = np.zeros(1 << 12, dtype=np.int64)
 
     def begin(self, view: SurveyView) -> None:
         """Ask to be told of neighbours."""
@@ -65,6 +66,7 @@ class _Check:
         last = int(rows.numbers.max())
         while last >= len(self._kinds):
             self._kinds = np.append(self._kinds, np.zeros_like(self._kinds))
+            self._neighbour = np.append(self._neighbour, np.zeros_like(self._neighbour))
         parts = [to_text(rows.values(name)) for name in self._parameters.same]
         joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
         known = pc.is_valid(joined).to_numpy(zero_copy_only=False) & good
@@ -72,23 +74,22 @@ class _Check:
         hashes[known] = hash_array(joined.to_numpy(zero_copy_only=False)[known], categorize=False)
         self._kinds[rows.numbers] = hashes
 
-    def findings(self, view: SurveyView) -> Iterable[Finding]:
-        """Return the neighbours that should be one, each once."""
+    def findings(self, view: SurveyView) -> Iterable[ManyFindings]:
+        """Return the rows with a later neighbour that they should be one with."""
         if self._coverage is None:
             return
         self._coverage.finish()
-        if not self._pairs:
-            return
+        rows = np.flatnonzero(self._neighbour)
         same = ", ".join(self._parameters.same)
-        for one, other in np.unique(np.concatenate(self._pairs), axis=0).tolist():
-            yield Finding(one, f"its neighbour in row {other} is the same in {same}")
+        yield ManyFindings(
+            rows, lambda row: f"its neighbour in row {self._neighbour[row]} is the same in {same}"
+        )
 
     def _meet(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
         kinds = self._kinds[one]
         alike = (kinds == self._kinds[other]) & (kinds != 0) & (one != other)
-        if alike.any():
-            pairs = np.sort(np.column_stack([one[alike], other[alike]]), axis=1)
-            self._pairs.append(np.unique(pairs, axis=0))
+        one, other = one[alike], other[alike]
+        self._neighbour[np.minimum(one, other)] = np.maximum(one, other)
 
 
 def _make(parameters: Mergeable, layer: LayerDefinition) -> _Check:
