@@ -1,9 +1,16 @@
 """Settings of the HTTP service, read once at a door from the environment and passed down."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _unset_if_empty(value: object) -> object:
+    # What starts containers hands on a variable that is not set as an empty one.
+    return None if value == "" else value
+
 
 _WEB_CLIENT = Path(__file__).parent.parent / "web" / "dist"
 
@@ -29,7 +36,9 @@ class ApiSettings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     #: Secret that those must send who write (``Authorization: Bearer …``). Without one, only
     #: programs and pages of this machine may write, and only while the service listens on loopback.
-    api_token: SecretStr | None = Field(default=None, min_length=16)
+    api_token: Annotated[SecretStr | None, BeforeValidator(_unset_if_empty)] = Field(
+        default=None, min_length=16
+    )
     #: The map whose tiles stand for the whole dataset in OGC API Tiles.
     default_map: str = "city"
     #: Megabytes of tiles that a server process keeps in memory.
