@@ -7,7 +7,6 @@ loads with it. A worker that dies takes its processes along: they look at a pipe
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from asyncio.subprocess import PIPE, Process
@@ -193,7 +192,7 @@ def die_with_parent() -> None:
 
     def watch() -> None:
         # The end of the pipe that nobody writes to: the worker has died, however that was.
-        while sys.stdin.buffer.read(1024):
+        while os.read(0, 1024):
             pass
         os._exit(1)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.event import listen
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from layers.errors import DatabaseUnavailable, LoadRefused
@@ -28,11 +30,24 @@ def writing_engine(database_url: str) -> Engine:
         ) from error
     if not url.drivername.startswith("postgres"):
         raise DatabaseUnavailable(f"the database must be PostgreSQL, not {url.drivername}")
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg2"),
         pool_size=2,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "onemap"},
     )
+    listen(engine, "connect", _look_for_client)
+    return engine
+
+
+def _look_for_client(connection: Any, _record: object) -> None:
+    """Have the database end a statement soon after the process that waits for it has died."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET client_connection_check_interval = '2s'")
+        connection.commit()
+    except psycopg2.Error:
+        # Not every system can look; there a statement runs to its end.
+        connection.rollback()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from layers.load_records import LoadRecord
 from tests.database import connected
 
 ROOT = Path(__file__).parents[2]
-_PATIENCE_S = 60.0
+_PATIENCE_S = 90.0
 
 
 def survey(path: Path, count: int, start: int = 0) -> Path:
