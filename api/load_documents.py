@@ -7,7 +7,7 @@ from typing import Any
 from api.links import Link, link
 from etl.progress import pace_of
 from gis.times import BEIJING
-from layers.load_records import LoadRecord
+from layers.load_records import SURVEY, LoadRecord
 
 _JSON = "application/json"
 #: A path with at least one folder, of which clients hear the last part only.
@@ -78,8 +78,11 @@ def load_links(record: LoadRecord, base: str) -> list[Link]:
         links.append(link(refused, "related", "application/geo+json", "Its refused rows"))
     if not record.final and record.status != "done":
         links.append(link(f"{here}/cancel", "cancel", _JSON, "Cancel it (POST)"))
-    if record.status in ("failed", "cancelled") and record.request is not None:
+    survey = record.kind == SURVEY and record.request is not None
+    if record.status in ("failed", "cancelled") and survey:
         links.append(link(f"{here}/retry", "retry", _JSON, "Try it again (POST)"))
+    if record.status == "done" and record.reverted_by is None:
+        links.append(link(f"{here}/revert", "revert", _JSON, "Take it back (POST)"))
     return links
 
 

@@ -69,7 +69,16 @@ class NamedOrder(LoadOrder):
     mapping: str | None = None
 
 
-Order = TypeVar("Order", bound=LoadOrder)
+class Reversal(BaseModel):
+    """Who takes a load back, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=_LONGEST)
+
+    operator: str = "unknown"
+    reason: str | None = None
+
+
+Order = TypeVar("Order", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +97,7 @@ def named_order(body: bytes, settings: EtlSettings) -> Ordered:
         InvalidParameter: If it is no JSON object of an order's form.
         UnusableRequest: If it names no source, or one that is not open to clients.
     """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidParameter("the body is no JSON") from error
+    value = _json(body)
     order = _read(NamedOrder, value)
     if (order.file is None) == (order.url is None):
         raise UnusableRequest("name the source: either file or url")
@@ -103,6 +109,15 @@ def named_order(body: bytes, settings: EtlSettings) -> Ordered:
     mapping = None if order.mapping is None else _in_inbox(order.mapping, "mapping", settings)
     canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return Ordered(_request(order, source, mapping), sha256(canonical).hexdigest())
+
+
+def read_reversal(body: bytes) -> Reversal:
+    """Read who takes a load back, and why; an empty body says neither.
+
+    Raises:
+        InvalidParameter: If it is no JSON object of that form.
+    """
+    return _read(Reversal, _json(body or b"{}"))
 
 
 def uploaded_order(upload: Upload) -> Ordered:
@@ -139,6 +154,13 @@ def told_to_clients(folders: tuple[Path, ...]) -> Iterator[None]:
         for folder in folders:
             text = text.replace(f"{folder}/", "")
         raise UnusableRequest(text) from error
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidParameter("the body is no JSON") from error
 
 
 def _read(kind: type[Order], value: Any) -> Order:

@@ -86,10 +86,14 @@ function show(load) {
   at("bar").firstElementChild.style.width = (load.final && load.status !== "done" ? 100 :
     Math.round(100 * share)) + "%";
   at("bar").className = "bar " + load.status;
-  for (const action of ["cancel", "retry"])
+  for (const action of ["cancel", "retry", "revert"])
     at(action).hidden = !load.links.some((link) => link.rel === action);
+  const report = load.links.find((link) => link.rel === "describedby");
+  at("report").hidden = !report;
+  if (report) at("report").firstElementChild.href = report.href;
 }
 async function act(action) {
+  if (action === "revert" && !confirm(at("revert").textContent + "?")) return;
   const headers = {};
   const token = sessionStorage.getItem("onemap-token");
   if (token) headers.authorization = "Bearer " + token;
@@ -98,6 +102,8 @@ async function act(action) {
     const given = prompt("ONEMAP_API_TOKEN");
     if (given) { sessionStorage.setItem("onemap-token", given); return act(action); }
   }
+  const made = answer.status === 201 && answer.headers.get("location");
+  if (made) { location.href = made; return; }
   if (!answer.ok) { at("note").textContent = (await answer.json()).detail; return; }
   follow();
 }
@@ -109,7 +115,8 @@ function follow() {
   events.addEventListener("progress", hear);
   events.addEventListener("end", (event) => { hear(event); events.close(); });
 }
-for (const action of ["cancel", "retry"]) at(action).addEventListener("click", () => act(action));
+for (const action of ["cancel", "retry", "revert"])
+  at(action).addEventListener("click", () => act(action));
 show(names.load);
 if (!names.load.final) follow();
 """
@@ -159,7 +166,9 @@ def load_page(document: dict[str, Any], home: str) -> bytes:
         f'{_STYLE}<div class="bar" id="bar"><i></i></div><p class="note" id="note"></p>'
         f"<dl>{fields}</dl>"
         '<p><button id="cancel" hidden>取消 / Cancel</button>'
-        '<button id="retry" hidden>重试 / Try again</button></p>'
+        '<button id="retry" hidden>重试 / Try again</button>'
+        '<button id="revert" hidden>撤回 / Take back</button></p>'
+        '<p id="report" hidden><a>报告 / Report</a></p>'
         f"<p>{html.anchor(home + '/loads', '全部入库 / All loads')}</p>"
         f"<script>const names = {data};{_SCRIPT}</script>"
     )

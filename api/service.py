@@ -15,6 +15,7 @@ from layers.errors import DatabaseUnavailable, UnknownLayer
 from layers.load_desk import LoadDesk
 from layers.reading import CityReader
 from layers.settings import LayersSettings
+from layers.store import Store
 from tiles.cache import TileCache
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
@@ -54,6 +55,7 @@ class Service:
         self._layers_settings = layers_settings
         self._reader: CityReader | None = None
         self._desk: LoadDesk | None = None
+        self._store: Store | None = None
         self._renderer: TileRenderer | None = None
         self._plans: dict[tuple[str, int, Viewer], TilePlan] = {}
         self._layer_plans: dict[tuple[str, int, Viewer], TilePlan] = {}
@@ -65,15 +67,17 @@ class Service:
             return
         self._reader = await CityReader.open(self._layers_settings, self.catalogue)
         self._desk = LoadDesk(self._layers_settings.url())
+        self._store = Store(self._layers_settings.url(), self.catalogue)
         self._renderer = TileRenderer(self._reader, tile_formats()["mvt"])
 
     async def stop(self) -> None:
         """Close the reader."""
         if self._reader is not None:
             await self._reader.close()
-        if self._desk is not None:
-            self._desk.close()
-        self._reader = self._renderer = self._desk = None
+        for writer in (self._desk, self._store):
+            if writer is not None:
+                writer.close()
+        self._reader = self._renderer = self._desk = self._store = None
 
     @property
     def reader(self) -> CityReader:
@@ -96,6 +100,17 @@ class Service:
         if self._desk is None:
             raise DatabaseUnavailable(NO_DATABASE)
         return self._desk
+
+    @property
+    def store(self) -> Store:
+        """Where loads are taken back; like the desk, for a thread.
+
+        Raises:
+            DatabaseUnavailable: If the service was started without a database's address.
+        """
+        if self._store is None:
+            raise DatabaseUnavailable(NO_DATABASE)
+        return self._store
 
     @property
     def renderer(self) -> TileRenderer:

@@ -33,6 +33,7 @@ from layers.load_locks import is_alive, writer_of
 from layers.load_records import (
     ENDED,
     INTERRUPTED,
+    SURVEY,
     LoadRecord,
     LoadSelection,
     job_table,
@@ -148,9 +149,10 @@ class LoadDesk:
                     f"load {load_id} is {row.status}: only one that failed or was cancelled can "
                     "be tried again"
                 )
-            if row.request is None:
+            if row.request is None or row.kind != SURVEY:
                 raise LoadStateConflict(
-                    f"load {load_id} cannot be tried again: how it was asked for is not known"
+                    f"load {load_id} cannot be tried again: it did not come from a survey's file "
+                    "by way of the queue or the command line"
                 )
             connection.execute(
                 update(load_table)

@@ -91,6 +91,7 @@ def state_of(load_id: int) -> Select[Any]:
     return select(
         _LOAD.load_id,
         _LOAD.layer,
+        _LOAD.kind,
         _LOAD.status,
         _LOAD.attempts,
         _LOAD.job_id,

@@ -27,6 +27,8 @@ from layers.system_tables import SYSTEM_SCHEMA, load_progress_table, load_table
 #: A load with one of these has ended, unless a job is still at it.
 ENDED = ("done", "failed", "cancelled")
 STATUSES = ("queued", "running", *ENDED)
+#: The kind of load that reads a survey; others repair one or take one back.
+SURVEY = "survey"
 #: What is said of a load whose process died.
 INTERRUPTED = "the load was interrupted: what ran it has died; nothing was changed"
 #: Seconds that a load made outside the queue may take from its record to its lock.

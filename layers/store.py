@@ -38,14 +38,9 @@ __all__ = ["BadRow", "LoadHeader", "LoadOutcome", "LoadSession", "Store"]
 
 #: Class of the advisory locks that let one load a layer write ("onem").
 _LAYER_LOCK_CLASS = 0x6F6E656D
-#: Settings of a load's transaction. Memory of sorts and index builds: a survey is sorted along
-#: the Hilbert curve, and with the server's defaults a million parcels would be sorted in pieces on
-#: disk. And the database ends a statement soon after the process that waits for it has died.
-_LOAD_SETTINGS = {
-    "work_mem": "256MB",
-    "maintenance_work_mem": "512MB",
-    "client_connection_check_interval": "2s",
-}
+#: Memory of a load's sorts and index builds: a survey is sorted along the Hilbert curve, and with
+#: the server's defaults a million parcels would be sorted in pieces on disk.
+_LOAD_MEMORY = {"work_mem": "256MB", "maintenance_work_mem": "512MB"}
 #: What a load may be when it is opened.
 _OPEN = ("queued", "running")
 #: How far a survey's date may lie ahead of the database's clock: time zones, not plans.
@@ -202,7 +197,7 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 self._take_lock(connection, layer, load_id)
-                for setting, amount in _LOAD_SETTINGS.items():
+                for setting, amount in _LOAD_MEMORY.items():
                     connection.execute(select(func.set_config(setting, amount, True)))
                 run = _Run(connection, _record_time(connection, layer))
                 yield run

@@ -24,6 +24,7 @@ from api.load_orders import (
     NamedOrder,
     Ordered,
     named_order,
+    read_reversal,
     told_to_clients,
     uploaded_order,
 )
@@ -63,6 +64,18 @@ _ORDER_BODY: dict[str, Any] = {
         },
         "application/json": {"schema": {"type": "object", "properties": {}}},
     },
+}
+
+
+_REVERSAL_BODY: dict[str, Any] = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {"operator": {"type": "string"}, "reason": {"type": "string"}},
+            }
+        }
+    }
 }
 
 
@@ -206,6 +219,25 @@ async def retry(request: Request, load_id: str, service: TheService, viewer: The
     return await _accepted(request, service, record.load_id)
 
 
+@router.post(
+    "/{load_id}/revert",
+    summary="Take a load back",
+    status_code=201,
+    openapi_extra={"requestBody": _REVERSAL_BODY, "security": _TOKEN},
+)
+async def revert(
+    request: Request, load_id: str, service: TheService, viewer: TheViewer
+) -> Response:
+    """Take a load back: the map holds again what it held before, as a load of its own."""
+    read_query(request.scope["query_string"], ())
+    admit_writer(request, service.settings)
+    record = await _record(service, viewer, load_id)
+    wish = read_reversal(await _whole_body(request))
+    await run_in_threadpool(service.store.revert, record.load_id, wish.operator, wish.reason)
+    reverted = await service.reader.load(record.load_id)
+    return await _accepted(request, service, reverted.reverted_by or record.load_id, 201)
+
+
 async def _take_upload(
     request: Request, service: Service, viewer: Viewer, key: str | None
 ) -> Submitted:
@@ -267,11 +299,13 @@ async def _record(service: Service, viewer: Viewer, load_id: str) -> LoadRecord:
     return record
 
 
-async def _accepted(request: Request, service: Service, load_id: int) -> Response:
+async def _accepted(
+    request: Request, service: Service, load_id: int, status: int = 202
+) -> Response:
     base = base_url(request)
     document = load_document(await service.reader.load(load_id), base)
     answer = json_answer(request, document)
-    answer.status_code = 202
+    answer.status_code = status
     answer.headers["location"] = f"{base}/api/loads/{load_id}"
     answer.headers["cache-control"] = "no-store"
     del answer.headers["etag"]

@@ -131,7 +131,7 @@ def test_an_uploaded_survey_is_loaded(
         "quarantined": 0,
     }
     rels = {entry["rel"] for entry in load["links"]}
-    assert rels == {"self", "monitor", "collection", "describedby", "related"}
+    assert rels == {"self", "monitor", "collection", "describedby", "related", "revert"}
     assert rows(url) == 12
     assert str(etl.spool_dir) not in answer.text + json.dumps(load)
 
@@ -229,6 +229,36 @@ def test_cancel_and_retry(
         answer = service.post(f"{path}/{action}")
         assert (answer.status_code, answer.headers["content-type"]) == (409, PROBLEM)
     assert service.post("/api/loads/4711/cancel").status_code == 404
+
+
+def test_a_load_is_taken_back(
+    service: httpx.Client, tmp_path: Path, work: Callable[[], int]
+) -> None:
+    load_id = hand_in(service, places(tmp_path)).json()["id"]
+    path = f"/api/loads/{load_id}/revert"
+    assert service.post(path).status_code == 409, "it is not done yet"
+    work()
+    assert service.post(path, content=b"[]").status_code == 400
+    answer = service.post(path, json={"operator": "李工", "reason": "the wrong year"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert answer.headers["location"].endswith(f"/api/loads/{made['id']}")
+    assert (made["kind"], made["reverts"], made["operator"]) == ("revert", load_id, "李工")
+    assert made["counts"]["closed"] == 12
+    assert service.get(f"/api/loads/{load_id}").json()["revertedBy"] == made["id"]
+    assert service.post(path).status_code == 409, "it was taken back already"
+    assert service.post(f"/api/loads/{made['id']}/retry").status_code == 409
+
+
+def test_where_there_is_no_room_for_an_upload_that_is_said(
+    url: str, city: Catalogue, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").write_text("not a folder", encoding="ascii")
+    settings = EtlSettings.model_construct(spool_dir=tmp_path / "spool")
+    with serving(ApiSettings(), url, city, settings) as address:
+        answer = httpx.post(f"{address}/api/loads", files={"file": ("a.csv", b"x")})
+    assert (answer.status_code, answer.headers["content-type"]) == (507, PROBLEM)
+    assert str(tmp_path) not in answer.text
 
 
 def test_a_refused_load_says_why_without_the_server_s_folders(
