@@ -45,11 +45,15 @@ class _Check:
         return Breach(broken, found.__getitem__)
 
     def _slivers(self, rows: CheckRows, limit: float) -> dict[int, str]:
+        paths = rows.paths
+        around = np.bincount(
+            paths.owner[paths.path[paths.side]], np.hypot(*paths.steps), minlength=rows.count
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
-            compact = 4 * np.pi * rows.area / rows.length**2
+            compact = 4 * np.pi * rows.area / around**2
         return {
             row: (
-                f"the area is a sliver: {rows.area[row]:.2f} m2 within {rows.length[row]:.2f} m "
+                f"the area is a sliver: {rows.area[row]:.2f} m2 within {around[row]:.0f} m "
                 f"of outline"
             )
             for row in np.flatnonzero(compact < limit).tolist()
@@ -79,10 +83,10 @@ def _spikes(paths: Paths, sharpest: float) -> dict[int, str]:
     # After the last side of a ring comes its first one; a line ends.
     ends = np.flatnonzero(np.append(path[1:] != path[:-1], True))
     starts = np.append(0, ends[:-1] + 1)
-    following = np.arange(1, len(path) + 1)
-    following[ends] = starts
-    dot = -(east * east[following] + north * north[following])
-    cross = east * north[following] - north * east[following]
+    then_east, then_north = np.roll(east, -1), np.roll(north, -1)
+    then_east[ends], then_north[ends] = east[starts], north[starts]
+    dot = -(east * then_east + north * then_north)
+    cross = east * then_north - north * then_east
     sharp = (dot > 0) & (np.abs(cross) < np.tan(np.radians(sharpest)) * dot)
     sharp[ends] &= paths.ring[path[ends]]
     wrong = np.flatnonzero(sharp)

@@ -309,7 +309,7 @@ CASES = [
             ),
             (
                 {"geometry": shapely.box(114, 29, 114.01, 29.000001)},
-                "the area is a sliver: 108.00 m2 within 1949.00 m of outline",
+                "the area is a sliver: 108.00 m2 within 1947 m of outline",
             ),
         ],
         [],

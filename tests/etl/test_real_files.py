@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import mapbox_vector_tile
 import morecantile
+import numpy as np
 import pytest
 import shapely
 from pydantic import SecretStr
@@ -22,6 +24,7 @@ from etl.load import LoadRequest, load
 from etl.mapping import read_mapping
 from etl.report import LoadReport
 from etl.settings import EtlSettings
+from gis.datum_offsets import wgs_to_gcj
 from layers.access import ANONYMOUS
 from layers.catalogue import Catalogue
 from layers.errors import LoadRefused
@@ -228,6 +231,31 @@ def test_one_survey_in_two_projections_lies_in_one_place(
             )
         ).scalar()
     assert (apart or 0.0) < 1e-9
+
+
+def test_a_web_map_s_shift_is_suspected_where_the_map_is_good_enough_to_tell(
+    load_real: Loader, city: Catalogue, city_database: str, tmp_path: Path
+) -> None:
+    def suspicion(report: LoadReport) -> list[str]:
+        return [note for note in report.notes if note.startswith("datum: ")]
+
+    # Two kilometres from the other boundaries, neither with the shift undone nor without it near.
+    load_real("china_prefectures")
+    assert suspicion(load_real("xianning_counties")) == []
+    counties = geopandas.read_file(FILES / "china" / "xianning_counties_421200.geojson")
+    shifted = counties.geometry.transform(
+        lambda at: np.column_stack(wgs_to_gcj(at[:, 0], at[:, 1])), include_z=False
+    )
+    file = tmp_path / "shifted.geojson"
+    counties[["adcode", "name"]].set_geometry(shifted, crs=4490).to_file(file)
+    mapping = MAPPINGS / "xianning_counties.yaml"
+    store = Store(city_database, city)
+    request = LoadRequest(file, mapping=mapping, dry_run=True)
+    report = load(request, store, city, EtlSettings())
+    store.close()
+    (note,) = suspicion(report)
+    assert "the positions look like GCJ-02" in note
+    assert "0 m if they are taken as GCJ-02 (--crs GCJ-02)" in note
 
 
 @pytest.mark.parametrize(
