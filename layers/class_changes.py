@@ -45,7 +45,8 @@ def compared_features(layer: LayerDefinition, surveyed: FromClause) -> Select[An
         surveyed: The load's staged rows.
 
     Returns:
-        ``side`` (before, after), ``code`` and ``geometry`` (WKB, EPSG:4490).
+        A row a side and class: ``side`` (before, after), ``code``, ``features`` (their number) and
+        ``geometry`` (all of theirs as one collection: WKB, EPSG:4490, two-dimensional).
     """
     table, difference = city_table(layer), difference_table()
     held = and_(
@@ -56,8 +57,8 @@ def compared_features(layer: LayerDefinition, surveyed: FromClause) -> Select[An
     )
     same_row = difference.c.source_row == surveyed.c.source_row
     both = union_all(
-        _features(_BEFORE, layer, table).join(difference, held),
-        _features(_AFTER, layer, surveyed).join(difference, same_row),
+        _sums(_BEFORE, layer, table, table.join(difference, held)),
+        _sums(_AFTER, layer, surveyed, surveyed.join(difference, same_row)),
     ).subquery("both")
     return select(both)
 
@@ -65,11 +66,25 @@ def compared_features(layer: LayerDefinition, surveyed: FromClause) -> Select[An
 def first_features(layer: LayerDefinition, load_id: int) -> Select[Any]:
     """Return the same for the first load of a layer, which only added features."""
     table = city_table(layer)
-    return _features(_AFTER, layer, table).where(table.c.load_id == load_id)
+    return _sums(_AFTER, layer, table, table).where(table.c.load_id == load_id)
 
 
-def _features(side: ColumnElement[str], layer: LayerDefinition, rows: FromClause) -> Select[Any]:
+def _sums(
+    side: ColumnElement[str], layer: LayerDefinition, rows: FromClause, source: FromClause
+) -> Select[Any]:
     name = class_field(layer)
-    group: ColumnElement[Any] = null() if name is None else rows.c[name]
-    wkb = func.ST_AsBinary(rows.c.geom) if layer.geometry.dimension else null()
-    return select(side.label("side"), group.label("code"), wkb.label("geometry")).select_from(rows)
+    group: ColumnElement[Any] | None = None if name is None else rows.c[name]
+    shapes: ColumnElement[Any] = null()
+    if layer.geometry.dimension:
+        shapes = func.ST_AsBinary(func.ST_Collect(func.ST_Force2D(rows.c.geom)))
+    statement = (
+        select(
+            side.label("side"),
+            (null() if group is None else group).label("code"),
+            func.count().label("features"),
+            shapes.label("geometry"),
+        )
+        .select_from(source)
+        .having(func.count() > 0)
+    )
+    return statement if group is None else statement.group_by(group)

@@ -106,7 +106,7 @@ class Store:
             yield connection
 
     def was_loaded(self, layer: str, checksum: str, valid_from: datetime) -> bool:
-        """Tell whether a source with this checksum was already applied for this date."""
+        """Tell whether a source with this checksum was applied for this date, and stands."""
         with translated_errors(self._engine), self._engine.connect() as connection:
             found = connection.execute(
                 select(literal(1))
@@ -116,6 +116,8 @@ class Store:
                     load_table.c.checksum == checksum,
                     load_table.c.valid_from == valid_from,
                     load_table.c.status == "done",
+                    load_table.c.kind == "survey",
+                    load_table.c.reverted_by.is_(None),
                 )
                 .limit(1)
             ).first()
