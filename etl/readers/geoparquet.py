@@ -18,6 +18,8 @@ from layers.errors import LoadRefused
 _MAGIC = b"PAR1"
 #: What a file means that has a geometry but no CRS (GeoParquet 1.1, "crs").
 _DEFAULT_CRS = "OGC:CRS84"
+#: Bytes of each column that are read at once.
+_BUFFER = 1 << 20
 #: Compressed sizes lie: a row group above this is not read.
 _MAX_GROUP = 8 << 30
 #: Columns that hold the box of each row (GeoParquet 1.1, "covering") are no attributes.
@@ -72,7 +74,12 @@ class GeoParquetReader(Reader):
         """Open a Parquet file; see :class:`etl.reader.Reader`."""
         try:
             file = pq.ParquetFile(
-                path, arrow_extensions_enabled=False, page_checksum_verification=True
+                path,
+                arrow_extensions_enabled=False,
+                page_checksum_verification=True,
+                # Reading ahead would keep all row groups in memory.
+                pre_buffer=False,
+                buffer_size=_BUFFER,
             )
         except (pa.ArrowException, OSError, ValueError) as error:
             raise LoadRefused(f"{path}: cannot be read as Parquet: {_one_line(error)}") from error

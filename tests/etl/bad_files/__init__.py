@@ -13,6 +13,7 @@ from tests.etl.bad_files.real import REAL_FILES
 from tests.etl.bad_files.rows import ROWS
 from tests.etl.bad_files.shapefiles import SHAPEFILES
 from tests.etl.bad_files.tables import TABLES
+from tests.etl.bad_files.trades import TRADES
 from tests.etl.bad_files.unknown import UNKNOWN
 from tests.etl.bad_files.xml_files import XML_FILES
 
@@ -23,6 +24,7 @@ BAD_FILES: tuple[BadFile, ...] = (
     *JSON_FILES,
     *XML_FILES,
     *TABLES,
+    *TRADES,
     *ARCHIVES,
     *PLACES,
     *ROWS,
