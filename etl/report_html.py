@@ -31,7 +31,8 @@ _KINDS = {
     "revert": ("撤回", "revert"),
 }
 _STAGES = {
-    "read, check and send": ("读取、检查、传送", "read, check and send"),
+    "read and check": ("读取与检查", "read and check"),
+    "write": ("传送", "send to the database"),
     "check the whole": ("整体检查", "check the whole"),
     "apply": ("写入版本", "write versions"),
     "sum up": ("汇总", "sum up"),

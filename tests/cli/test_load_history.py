@@ -263,3 +263,12 @@ def test_a_load_is_taken_back_and_the_lists_say_so(
     assert again == "No such row.\n"
     with connected(city) as connection:
         assert connection.execute(version).scalar_one() == before + 1
+
+
+def test_every_stage_of_a_report_has_its_names(two_loads: Path, onemap: Command) -> None:
+    page_file = two_loads / "stages.html"
+    onemap("loads", "show", "2", "--html", page_file)
+    stages = json.loads(onemap("loads", "show", "2", "--json").output)["report"]["seconds"]
+    part = page_of(page_file).split("各阶段用时")[1].split("</table>")[0]
+    for name in set(stages) - {"total"}:
+        assert f"<td>{name}" not in part, f"{name} has no Chinese name"
