@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from layers.catalogue import Catalogue
@@ -36,6 +36,7 @@ from layers.load_records import (
     SURVEY,
     LoadRecord,
     LoadSelection,
+    job_log_table,
     job_table,
     load_query,
     loads_query,
@@ -47,6 +48,8 @@ from layers.schema import shortcomings
 from layers.system_tables import load_progress_table, load_table
 
 _LOAD = load_table.c
+#: Days for which the queue's own log is kept; what matters is in the records.
+_LOG_DAYS = 30
 
 
 class LoadDesk:
@@ -195,6 +198,8 @@ class LoadDesk:
             connection.execute(
                 update(load_table).where(_LOAD.job_id.is_not(None), astray).values(job_id=None)
             )
+            old = func.clock_timestamp() - func.make_interval(0, 0, 0, _LOG_DAYS)
+            connection.execute(delete(job_log_table).where(job_log_table.c.created < old))
             waiting = select(_LOAD.layer).where(_LOAD.status == "queued").distinct()
             for layer in sorted(connection.execute(waiting).scalars().all()):
                 promote(connection, layer)

@@ -40,6 +40,11 @@ job_table = table(
     column("execute_after", DateTime(timezone=True)),
     schema=SYSTEM_SCHEMA,
 )
+job_log_table = table(
+    QUEUE_SETTINGS.queue_table_log,
+    column("created", DateTime(timezone=True)),
+    schema=SYSTEM_SCHEMA,
+)
 
 
 @dataclass(frozen=True, slots=True)
