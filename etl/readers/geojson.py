@@ -29,12 +29,14 @@ class LargeGeoJson:
     """A FeatureCollection that is parsed while it is read."""
 
     path: Path
+    #: What people know the file by.
+    named: Path
     info: SourceInfo
     batch_rows: int
 
     def batches(self) -> Iterator[SourceBatch]:
         """Read all rows once; see :class:`etl.reader.Source`."""
-        return batches(features_of(self.path), self.info.columns, self.batch_rows)
+        return batches(features_of(self.path, self.named), self.info.columns, self.batch_rows)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class GeoJsonReader(Reader):
         self, path: Path, named: Path, options: SourceOptions, notes: tuple[str, ...]
     ) -> LargeGeoJson:
         columns = Columns()
-        for feature in features_of(path):
+        for feature in features_of(path, named):
             columns.see(feature)
         declared = _declared_crs(path)
         info = SourceInfo(
@@ -86,7 +88,7 @@ class GeoJsonReader(Reader):
             features=columns.features,
             notes=notes if declared else (*notes, _UNDECLARED),
         )
-        return LargeGeoJson(path, info, options.batch_rows)
+        return LargeGeoJson(path, named, info, options.batch_rows)
 
 
 def starts_like_json(path: Path) -> bool:
@@ -96,8 +98,12 @@ def starts_like_json(path: Path) -> bool:
     return head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\x1e").startswith(b"{")
 
 
-def features_of(path: Path) -> Iterator[Feature]:
+def features_of(path: Path, named: Path) -> Iterator[Feature]:
     """Yield the features of a FeatureCollection, one at a time.
+
+    Args:
+        path: The file, in UTF-8.
+        named: What people know it by.
 
     Raises:
         LoadRefused: If the JSON breaks off or is none.
@@ -111,7 +117,7 @@ def features_of(path: Path) -> Iterator[Feature]:
     except (ijson.JSONError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is nested too deeply"
         raise LoadRefused(
-            f"{path}: cannot be read as GeoJSON after feature {number}: {reason}"
+            f"{named}: cannot be read as GeoJSON after feature {number}: {reason}"
         ) from error
 
 
