@@ -61,7 +61,8 @@ class _Check:
         vertices = rows.vertices(good)
         if len(vertices):
             step = max(1, len(vertices) // _A_BATCH)
-            self._seen.append(vertices[::step][:_A_BATCH])
+            # A copy: a view would keep all vertices of the batch.
+            self._seen.append(vertices[::step][:_A_BATCH].copy())
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
         """Compare how well the sample fits the map as it is and with each shift undone."""
