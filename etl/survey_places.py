@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, BigInteger, Double, Select, and_, any_, case, func, literal, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    Select,
+    and_,
+    any_,
+    case,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
 
 from etl.check_survey import SurveyView
 from gis.geometry import Geometries
@@ -33,15 +46,16 @@ def staged_near(view: SurveyView, places: Geometries, most: int) -> Near:
     """Return the staged rows whose box meets the box of a place, hardly more than ``most``."""
     view.index_stage()
     stage = view.stage
-    return _near(view, stage, stage.c.source_row, places, most=most)
+    meets = stage.c.geom.bool_op("&&")(_ENVELOPE)
+    return _near(view, stage, stage.c.source_row, meets, places, most=most)
 
 
 def remaining_near(view: SurveyView, places: Geometries) -> Near:
     """Return the layer's rows near places that the survey leaves as they are."""
-    if view.full or view.is_empty(view.layer.name):
-        return _nothing()
-    held = view.held(view.layer.name)
-    return _near(view, held, literal(-1), places, ~view.is_staged(held))
+    near = held_near(view, places)
+    stays = near.source_row < 0
+    keys = [key for key, kept in zip(near.key, stays.tolist(), strict=True) if kept]
+    return Near(near.place[stays], near.source_row[stays], keys, near.geometries[stays])
 
 
 def held_near(view: SurveyView, places: Geometries) -> Near:
@@ -49,18 +63,25 @@ def held_near(view: SurveyView, places: Geometries) -> Near:
 
     ``source_row`` is 0 for rows that the survey replaces and -1 for the others.
     """
-    if view.is_empty(view.layer.name):
+    if view.full or view.is_empty(view.layer.name):
         return _nothing()
-    held = view.held(view.layer.name)
-    return _near(view, held, case((view.is_staged(held), 0), else_=-1), places)
+    held = view.held_within(view.layer.name, _ENVELOPE)
+    return _near(view, held, case((view.is_staged(held), 0), else_=-1), true(), places)
+
+
+#: The box of a place, of the columns of ``box`` in the statement below.
+_ENVELOPE = func.ST_MakeEnvelope(
+    *(literal_column(f"box.{side}") for side in ("west", "south", "east", "north")), 4490
+)
 
 
 def _near(
     view: SurveyView,
     rows: Any,
     source_row: Any,
+    meets: Any,
     places: Geometries,
-    *conditions: Any,
+    *,
     most: int | None = None,
 ) -> Near:
     found: list[Any] = []
@@ -72,15 +93,13 @@ def _near(
                 *(literal(edge.tolist(), ARRAY(Double)) for edge in boxes.T),
                 literal(list(range(start, start + len(boxes))), ARRAY(BigInteger)),
             )
-            .table_valued("west", "south", "east", "north", "place", name="box")
-            .render_derived()
+            .table_valued("west", "south", "east", "north", "place")
+            .render_derived(name="box")
         )
-        envelope = func.ST_MakeEnvelope(box.c.west, box.c.south, box.c.east, box.c.north, 4490)
         statement: Select[Any] = (
             select(box.c.place, source_row, func.ST_AsBinary(rows.c.geom), *keys)
             .select_from(box)
-            .join(rows, rows.c.geom.bool_op("&&")(envelope))
-            .where(*conditions)
+            .join(rows, meets)
         )
         if most is not None:
             statement = statement.limit(most + 1 - len(found))

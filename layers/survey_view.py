@@ -76,6 +76,18 @@ class SurveyView:
         access = AccessClass(layer.name, layer.field_names, None)
         return layer_rows(layer, access, at=self.valid_from)
 
+    def held_within(self, name: str, box: ColumnElement[Any]) -> Any:
+        """Return the rows of ``held`` whose box meets ``box``, as a lateral subquery.
+
+        Args:
+            name: The layer.
+            box: A geometry of columns that stand before it in the FROM clause, written as literal
+                columns; so each of them asks the index of boxes.
+        """
+        layer = self.layer if name == self.layer.name else self.catalogue.layer(name)
+        access = AccessClass(layer.name, layer.field_names, None)
+        return select(layer_rows(layer, access, at=self.valid_from, bbox=box)).lateral("held")
+
     def is_empty(self, name: str) -> bool:
         """Tell whether a layer holds nothing at the survey's date, before the load."""
         if name not in self._empty:

@@ -29,9 +29,11 @@ class _Check(SurveyCheckBase):
         names, key = self.names, view.layer.key
         state = view.state(view.layer.name, tuple(dict.fromkeys((*names, *key))))
         columns = [state.c[name] for name in names]
+        # Only what the survey has can be new; the rest of a large layer need not be sorted.
+        fresh = select(*(view.stage.c[name] for name in names)).distinct().subquery("fresh")
         repeated = (
             select(*columns)
-            .where(*(column.is_not(None) for column in columns))
+            .join(fresh, and_(*(fresh.c[name] == state.c[name] for name in names)))
             .group_by(*columns)
             .having(and_(func.count() > 1, func.count(state.c.source_row) > 0))
             .subquery("repeated")
