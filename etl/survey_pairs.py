@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import shapely
-from sqlalchemy import ColumnElement, Subquery, func, select
+from sqlalchemy import BigInteger, ColumnElement, func, literal_column, null, select, true
 
 from etl.check_survey import SurveyView
 from gis.coverage import mean_width
@@ -14,6 +14,8 @@ from gis.geometry import ellipsoidal_area
 
 #: Pairs that are held at once.
 _PAIRS = 2_000
+#: What the stage is called in statements, for conditions that stand within others.
+_SURVEYED = "surveyed"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,6 @@ def overlapping(
     other_layer: str,
     tolerance: float,
     condition: Any = None,
-    fields: Sequence[str] = (),
 ) -> Iterator[Pair]:
     """Give the overlaps of staged rows with each other, or with another layer.
 
@@ -44,56 +45,44 @@ def overlapping(
         other_layer: The layer the other areas are of, as it would be after the load.
         tolerance: Overlaps narrower than this are none, metres.
         condition: Makes a further condition of the two rows (of SQL columns), where given.
-        fields: Fields of both layers that the condition needs.
     """
     view.index_stage()
-    stage = view.stage
+    stage = view.stage.alias(_SURVEYED)
     mine = other_layer == view.layer.name
-    for others, among_staged in _others(view, other_layer, fields):
-        keys = view.layer.key if mine else view.catalogue.layer(other_layer).key
-        conditions: list[ColumnElement[bool]] = [
-            stage.c.geom.bool_op("&&")(others.c.geom),
-            func.ST_Relate(stage.c.geom, others.c.geom, "2********"),
-        ]
-        if among_staged:
-            conditions.append(stage.c.source_row < others.c.source_row)
+    keys = view.layer.key if mine else view.catalogue.layer(other_layer).key
+    for others, row, conditions in _others(view, stage, other_layer):
         if condition is not None:
             conditions.append(condition(stage, others))
         statement = (
             select(
                 stage.c.source_row,
-                others.c.source_row,
+                row,
                 func.ST_AsBinary(stage.c.geom),
                 func.ST_AsBinary(others.c.geom),
                 *(stage.c[name] for name in view.layer.key),
                 *(others.c[name] for name in keys),
             )
-            .select_from(stage, others)
-            .where(*conditions)
+            .select_from(stage)
+            .join(others, true())
+            .where(func.ST_Relate(stage.c.geom, others.c.geom, "2********"), *conditions)
         )
         for part in view.stream(statement, _PAIRS):
             yield from _wide(part, len(view.layer.key), tolerance)
 
 
 def _others(
-    view: SurveyView, other_layer: str, fields: Sequence[str]
-) -> Iterator[tuple[Any, bool]]:
+    view: SurveyView, stage: Any, other_layer: str
+) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
     """Give the stage and the rows that stay, one after the other, so that indexes can answer."""
-    if other_layer != view.layer.name:
-        if not view.is_empty(other_layer):
-            names = (*view.catalogue.layer(other_layer).key, *fields)
-            yield view.state(other_layer, tuple(dict.fromkeys(names))), False
+    mine = other_layer == view.layer.name
+    if mine:
+        others = view.stage.alias("other")
+        meets = stage.c.geom.bool_op("&&")(others.c.geom)
+        yield others, others.c.source_row, [meets, stage.c.source_row < others.c.source_row]
+    if view.is_empty(other_layer) or (mine and view.full):
         return
-    yield view.stage.alias("other"), True
-    if not view.full and not view.is_empty(other_layer):
-        yield _with_row(view), False
-
-
-def _with_row(view: SurveyView) -> Subquery:
-    rest = view.remaining().subquery("rest")
-    columns = [column for column in rest.c if column.name != "source_row"]
-    nobody = func.nullif(1, 1).label("source_row")
-    return select(nobody, *columns).subquery("kept")
+    held = view.held_within(other_layer, literal_column(f"{_SURVEYED}.geom"))
+    yield held, null().cast(BigInteger), [~view.is_staged(held)] if mine else []
 
 
 def _wide(part: Sequence[Any], keys: int, tolerance: float) -> Iterator[Pair]:

@@ -48,10 +48,9 @@ class _Check(SurveyCheckBase):
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
         condition = _condition(self.parameters)
-        fields = self.parameters.fields()
         said: dict[int, list[str]] = {}
         for layer in self.parameters.layers:
-            for pair in overlapping(view, layer, self.parameters.tolerance, condition, fields):
+            for pair in overlapping(view, layer, self.parameters.tolerance, condition):
                 _note(said, pair, layer)
         for row, others in sorted(said.items()):
             yield Finding(row, f"overlaps {', '.join(others)}")
