@@ -23,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 
+from layers.ancestry import record_ancestry
 from layers.copy_binary import ARROW_TYPES
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
@@ -302,6 +303,8 @@ class LoadSession:
             self._connection.execute(close_held(self._survey))
             self._connection.execute(keep_before(self._survey))
             self._connection.execute(open_surveyed(self._survey))
+            if (added or changed) and (changed or closed):
+                record_ancestry(self._connection, self._survey)
             self._renew_statistics(added + changed + closed, self._layer.name)
         return (added, changed, self._staged - added - changed, closed), growth
 

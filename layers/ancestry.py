@@ -1,0 +1,176 @@
+"""Which features a survey's new areas were made of: splits, merges and redrawn borders.
+
+When areas end or change their shape in the same load in which others appear or change, the new
+ones came from the old ones where they lie over them. A share of an area is taken in the plane of
+degrees: over one place both areas are distorted alike, so their ratio is that on the ground.
+"""
+
+from typing import Any
+
+from geoalchemy2 import Geometry
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Index,
+    MetaData,
+    Select,
+    Table,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.schema import CreateIndex
+
+from layers.sql import analyze_statement
+from layers.system_tables import ancestry_table
+from layers.tables import INFINITY, STORAGE_SRID, city_table
+from layers.versioning import Survey, difference_table, stage_table
+
+#: Part of the child or of the parent that they must have in common: less is a moved border.
+_LEAST_SHARE = 0.05
+_TIME = DateTime(timezone=True)
+
+
+def _areas_table(name: str) -> Table:
+    return Table(
+        name,
+        MetaData(),
+        Column("feature_id", BigInteger, nullable=False),
+        #: Of a child: it was there before, in another shape. Of a parent: it is still there.
+        Column("stays", Boolean, nullable=False),
+        Column("geom", Geometry(srid=STORAGE_SRID, spatial_index=False), nullable=False),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+
+
+def record_ancestry(connection: Connection, survey: Survey) -> int:
+    """Write down the ancestry of the areas that a load has just opened.
+
+    To be called when the survey's rows are opened and what they replace is closed, within the
+    load's transaction.
+
+    Returns:
+        How many pairs of child and parent were found.
+    """
+    if survey.layer.geometry.dimension != 2:
+        return 0
+    parents, children = _areas_table("onemap_parent"), _areas_table("onemap_child")
+    for areas, found in ((parents, _parents(survey)), (children, _children(survey))):
+        areas.create(connection)
+        columns = [column.name for column in areas.columns]
+        if not connection.execute(insert(areas).from_select(columns, found)).rowcount:
+            return 0
+    place = Index("onemap_parent_geom", parents.c.geom, postgresql_using="gist")
+    connection.execute(CreateIndex(place))
+    connection.execute(text(analyze_statement("pg_temp", parents.name)))
+    columns = [column.name for column in ancestry_table.columns][:8]
+    told = insert(ancestry_table).from_select(columns, _told(survey, parents, children))
+    return int(connection.execute(told).rowcount)
+
+
+def _moved(left: Any, right: Any) -> ColumnElement[bool]:
+    return func.ST_AsBinary(left.c.geom).is_distinct_from(func.ST_AsBinary(right.c.geom))
+
+
+def _parents(survey: Survey) -> Select[Any]:
+    """Return what the survey ends, or gives another shape."""
+    held, difference = city_table(survey.layer).alias("held"), difference_table()
+    stage = stage_table(survey.layer)
+    same = and_(
+        held.c.feature_id == difference.c.feature_id,
+        held.c.version == difference.c.held_version,
+        held.c.recorded_from == difference.c.held_recorded,
+    )
+    return (
+        select(held.c.feature_id, difference.c.source_row.is_not(None), held.c.geom)
+        .select_from(difference)
+        .join(held, same)
+        .outerjoin(stage, stage.c.source_row == difference.c.source_row)
+        .where(difference.c.held, or_(difference.c.source_row.is_(None), _moved(stage, held)))
+    )
+
+
+def _children(survey: Survey) -> Select[Any]:
+    """Return what the survey brings in, or gives another shape, as it is opened."""
+    layer = survey.layer
+    opened, difference = city_table(layer).alias("opened"), difference_table()
+    stage, held = stage_table(layer), city_table(layer).alias("held")
+    is_opened = and_(
+        *(opened.c[name] == stage.c[name] for name in layer.key),
+        opened.c.recorded_to == INFINITY,
+        opened.c.valid_from == literal(survey.valid_from, _TIME),
+        opened.c.load_id == survey.load_id,
+    )
+    before = and_(
+        held.c.feature_id == difference.c.feature_id,
+        held.c.version == difference.c.held_version,
+        held.c.recorded_from == difference.c.held_recorded,
+    )
+    return (
+        select(opened.c.feature_id, difference.c.held, opened.c.geom)
+        .select_from(difference)
+        .join(stage, stage.c.source_row == difference.c.source_row)
+        .join(opened, is_opened)
+        .outerjoin(held, before)
+        .where(or_(~difference.c.held, _moved(stage, held)))
+    )
+
+
+def _told(survey: Survey, parents: Table, children: Table) -> Select[Any]:
+    common = func.ST_Area(func.ST_Intersection(children.c.geom, parents.c.geom))
+    shares = (
+        select(
+            children.c.feature_id.label("child_id"),
+            parents.c.feature_id.label("parent_id"),
+            children.c.stays.label("child_stays"),
+            parents.c.stays.label("parent_stays"),
+            (common / func.nullif(func.ST_Area(children.c.geom), 0)).label("of_child"),
+            (common / func.nullif(func.ST_Area(parents.c.geom), 0)).label("of_parent"),
+        )
+        .join(parents, children.c.geom.bool_op("&&")(parents.c.geom))
+        .where(
+            children.c.feature_id != parents.c.feature_id,
+            func.ST_Intersects(children.c.geom, parents.c.geom),
+        )
+        .subquery("shares")
+    )
+    chosen = (
+        select(
+            shares,
+            (
+                func.count().over(partition_by=shares.c.child_id)
+                + case((shares.c.child_stays, 1), else_=0)
+            ).label("parents"),
+            (
+                func.count().over(partition_by=shares.c.parent_id)
+                + case((shares.c.parent_stays, 1), else_=0)
+            ).label("children"),
+        )
+        .where(func.greatest(shares.c.of_child, shares.c.of_parent) >= _LEAST_SHARE)
+        .subquery("chosen")
+    )
+    kind = case(
+        (and_(chosen.c.children > 1, chosen.c.parents == 1), "split"),
+        (and_(chosen.c.parents > 1, chosen.c.children == 1), "merge"),
+        else_="redraw",
+    )
+    return select(
+        literal(survey.layer.name),
+        chosen.c.child_id,
+        chosen.c.parent_id,
+        literal(survey.load_id, BigInteger),
+        kind,
+        chosen.c.of_child,
+        literal(survey.valid_from, _TIME),
+        literal(survey.recorded_at, _TIME),
+    )
