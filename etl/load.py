@@ -16,6 +16,7 @@ from etl.mapping import Mapping, read_mapping
 from etl.plan import ColumnPlan, plan_columns, unused_columns
 from etl.prepare import PreparedBatch, Preparer
 from etl.reader import Source, SourceBatch, SourceInfo, SourceOptions
+from etl.repeats import Repeated, meaning_of, repeated_load
 from etl.report import LoadReport
 from etl.report_classes import sum_classes
 from etl.settings import EtlSettings
@@ -120,6 +121,7 @@ def load(
         dimension=layer.geometry.dimension,
     )
     asked = digest_of({**options_asked(request), "mapping": mapping and mapping.model_dump()})
+    meaning = digest_of({"asked": asked, **meaning_of(layer, catalogue)})
     if is_address(request.source):
         known = known_watermark(store, layer.name, source_name(request.source), asked)
         options = replace(options, watermark=known)
@@ -147,6 +149,7 @@ def load(
             position=source.info.position,
             notes=[*source.info.notes, *notes],
             watermark=kept_watermark(source.info, asked),
+            asked=meaning,
         )
         plans = plan_columns(layer, mapping, source.info.columns, catalogue)
         _refuse_repeated(source.info.columns, plans, mapping)
@@ -233,6 +236,10 @@ class LoadRun:
         """Send everything, apply it and keep the report."""
         report, total = self.report, self.source.info.features
         report.load_id = session.load_id
+        same = None if self.dry_run else repeated_load(session, report)
+        if same is not None:
+            self._repeat(session, same)
+            return
         reading = time.monotonic()
         self.progress(Progress("checking", 0, total))
         self.checks.begin(view)
@@ -262,6 +269,16 @@ class LoadRun:
         summing = time.monotonic()
         report.classes = sum_classes(session, view.layer, report.outcome)
         report.seconds["sum up"] = time.monotonic() - summing
+        report.seconds["total"] = time.monotonic() - self.started
+        session.finish(report.as_dict())
+
+    def _repeat(self, session: LoadSession, same: Repeated) -> None:
+        report = self.report
+        report.notes.append(
+            f"this very survey is in the map already, since load {same.load_id}: nothing is to do"
+        )
+        report.rows = report.good = same.rows
+        report.outcome = session.leave_as_it_is(same.rows)
         report.seconds["total"] = time.monotonic() - self.started
         session.finish(report.as_dict())
 

@@ -81,6 +81,8 @@ class LoadReport:
     repairs_load: int | None = None
     #: What the source told of its state, for the next load from it.
     watermark: dict[str, object] | None = None
+    #: Digest of what the load was asked for, and of what the layer was by then.
+    asked: str | None = None
 
     def count(self, batch: PreparedBatch, examples: int) -> None:
         """Add a batch.

@@ -261,6 +261,15 @@ class LoadSession:
         self._outcome = LoadOutcome(*counts, data_version=version)
         return self._outcome
 
+    def leave_as_it_is(self, unchanged: int) -> LoadOutcome:
+        """End a load that has nothing to do, instead of ``apply``.
+
+        Args:
+            unchanged: How many features the survey says nothing new of.
+        """
+        self._outcome = LoadOutcome(0, 0, unchanged, 0, self._publish((0, 0, unchanged, 0), 0))
+        return self._outcome
+
     def finish(self, report: dict[str, object]) -> None:
         """Keep the load's report with the load."""
         self._report = json_ready(report)

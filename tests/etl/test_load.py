@@ -1,11 +1,14 @@
 """Whole loads into a real PostGIS, read back with SQL."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from gis.times import BEIJING
 from layers.errors import LoadRefused
+from layers.store import Store
 from tests.database import connected
 from tests.etl.conftest import Loader, plots
 
@@ -46,3 +49,41 @@ def test_too_many_bad_rows_refuse_the_load_and_change_nothing(
     assert (report.good, report.bad) == (4, 2)
     kept = rows_in(small_database, "SELECT source_row, rule FROM onemap.quarantine ORDER BY 1")
     assert kept == [(2, "dlbm: codes"), (3, "dlbm: codes")]
+
+
+def _survey(folder: Path, **columns: list[object]) -> Path:
+    file = folder / "plots.gpkg"
+    plots(5, **columns).to_file(file)
+    return file
+
+
+def test_the_same_file_twice_is_a_no_op(load_file: Loader, store: Store, tmp_path: Path) -> None:
+    path = _survey(tmp_path)
+    first = load_file(path)
+    again = load_file(path)
+    assert again.outcome is not None
+    assert first.outcome is not None
+    assert (again.outcome.added, again.outcome.changed, again.outcome.unchanged) == (0, 0, 5)
+    assert again.outcome.data_version == first.outcome.data_version
+    assert any(f"since load {first.load_id}" in note for note in again.notes)
+    assert "read and check" not in again.seconds
+
+
+def test_a_file_is_read_again_when_it_may_mean_something_else(
+    load_file: Loader, store: Store, tmp_path: Path
+) -> None:
+    path = _survey(tmp_path)
+    first = load_file(path)
+    later = load_file(path, valid_from=datetime(2021, 5, 1, tzinfo=BEIJING))
+    assert "read and check" in later.seconds
+    assert first.load_id is not None
+    store.revert(first.load_id, "tester", "wrong")
+    back = load_file(path)
+    assert back.outcome is not None
+    assert back.outcome.added == 5
+
+
+def test_a_file_with_refused_rows_is_tried_again(load_file: Loader, tmp_path: Path) -> None:
+    path = _survey(tmp_path, owner=["x", "x", "x", "x", "a name too long"])
+    load_file(path, max_bad=0.5)
+    assert "read and check" in load_file(path, max_bad=0.5).seconds
