@@ -1,26 +1,37 @@
-"""Measure a bulk load against bare ogr2ogr, which checks nothing, on the same cluster in one run.
+"""Measure a bulk load against its peers on the same cluster in one run.
 
-    .venv/bin/python benchmarks/load.py --scale 1 [--repeat 3]
+    .venv/bin/python benchmarks/load.py --scale 1 [--repeat 5]
 
 makes the benchmark city (1,000,000 parcels a unit of scale, GeoPackage in EPSG:4547) if it is not
 there yet, and then, turn about and as often as asked, loads it with
 
 * ``onemap load``: checked, reprojected, both geometries, Hilbert order, indexed, versioned, logged;
-* ``ogr2ogr -f PostgreSQL`` with PG_USE_COPY and its default spatial index.
+* ``ogr2ogr -f PostgreSQL`` with PG_USE_COPY and its default spatial index, which checks nothing;
+* ``benchmarks/load_with_geopandas.py``: the same checks and indexes with GeoPandas' to_postgis;
 
-The figures are medians; peak memory is that of the loading process alone.
+and, after each ``onemap load``, a resurvey of one percent of the parcels (an area, every parcel
+changed), the same resurvey scattered over the city, and the whole file once more.
+
+Seconds are those of the whole process, from its start to its end; figures are medians; peak memory
+is that of the loading process.
 """
 
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import geopandas
+import pyogrio
+import shapely
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -31,6 +42,7 @@ from cli.private_cluster import PrivateCluster  # noqa: E402
 from tests.database import connected  # noqa: E402
 
 DATABASE = "load_benchmark"
+ONEMAP = str(Path(sys.executable).parent / "onemap")
 
 
 def survey(scale: float) -> Path:
@@ -51,33 +63,103 @@ def fresh_database(server: str) -> None:
         connection.execute(text(f"CREATE DATABASE {DATABASE}"))
 
 
-def timed(command: list[str], environment: dict[str, str]) -> float:
-    """Run ``command`` and return its wall-clock seconds."""
+@dataclass(frozen=True)
+class Timed:
+    """A process that ended well."""
+
+    seconds: float
+    #: Most memory it held, MB.
+    peak: float
+
+
+def timed(command: list[str], environment: dict[str, str]) -> Timed:
+    """Run ``command`` to its end."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Timed(time.perf_counter() - start, usage.ru_maxrss / 1024)
 
 
-def onemap_load(url: str, parcels: Path) -> dict[str, float]:
-    """Load with One Map; return seconds, rows and peak memory in MB as its report says them."""
+def onemap_load(url: str, parcels: Path, date: str) -> tuple[Timed, dict[str, Any]]:
+    """Load with One Map; return what it took, and its report."""
     environment = {**os.environ, "ONEMAP_DATABASE_URL": url}
-    onemap = str(Path(sys.executable).parent / "onemap")
-    subprocess.run([onemap, "migrate"], check=True, env=environment, stdout=subprocess.DEVNULL)
     report = parcels.with_suffix(".report.json")
-    command = [onemap, "load", str(parcels), "--layer", "land_parcel", "--valid-from", "2020-05-01"]
-    seconds = timed([*command, "--report", str(report)], environment)
-    content = json.loads(report.read_text(encoding="utf-8"))
-    return {"seconds": seconds, "report": content}
+    command = [ONEMAP, "load", str(parcels), "--layer", "land_parcel", "--valid-from", date]
+    taken = timed([*command, "--report", str(report)], environment)
+    return taken, json.loads(report.read_text(encoding="utf-8"))
 
 
-def ogr2ogr_load(url: str, parcels: Path) -> dict[str, float]:
-    """Load with ogr2ogr; return seconds."""
+def ogr2ogr_load(url: str, parcels: Path) -> Timed:
+    """Load with ogr2ogr."""
     environment = {**os.environ, "PG_USE_COPY": "YES"}
     with connected(url) as connection:
         connection.execute(text("CREATE EXTENSION IF NOT EXISTS postgis"))
     target = f"PG:{url}"
     command = ["ogr2ogr", "-f", "PostgreSQL", target, str(parcels), "-nln", "parcel_by_ogr"]
-    return {"seconds": timed(command, environment)}
+    return timed(command, environment)
+
+
+def geopandas_load(url: str, parcels: Path) -> Timed:
+    """Load with GeoPandas."""
+    script = str(ROOT / "benchmarks/load_with_geopandas.py")
+    return timed([sys.executable, script, str(parcels), url], dict(os.environ))
+
+
+def resurveys(parcels: Path) -> dict[str, Path]:
+    """Return resurveys of one percent of the parcels, made once: an area, and scattered ones."""
+    count = int(pyogrio.read_info(parcels)["features"])
+    share = max(count // 100, 1)
+    chosen = {
+        "resurvey of 1 %, an area": f"fid BETWEEN {count // 2} AND {count // 2 + share - 1}",
+        "resurvey of 1 %, scattered": "fid % 100 = 0",
+    }
+    made: dict[str, Path] = {}
+    for name, where in chosen.items():
+        file = parcels.with_name(f"{name.split()[-1]}.gpkg")
+        if not file.exists():
+            some = geopandas.read_file(parcels, where=where)
+            # Every parcel has another owner, and every second one another first vertex.
+            some["qsdwmc"] = some["qsdwmc"].astype(str) + "（变更）"
+            some.loc[::2, "geometry"] = [turned(shape) for shape in some.geometry[::2]]
+            some.to_file(file, layer="land_parcel")
+        made[name] = file
+    return made
+
+
+def turned(shape: shapely.Polygon) -> shapely.Polygon:
+    """Return the same area with its outline begun at another vertex."""
+    outline = list(shape.exterior.coords)[:-1]
+    return shapely.Polygon(outline[1:] + outline[:2], shape.interiors)
+
+
+def one_turn(server: str, url: str, parcels: Path, taken: dict[str, list[Timed]]) -> None:
+    """Load once with each; each into a database of its own."""
+    fresh_database(server)
+    environment = {**os.environ, "ONEMAP_DATABASE_URL": url}
+    subprocess.run([ONEMAP, "migrate"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    whole, report = onemap_load(url, parcels, "2020-05-01")
+    print(json.dumps({key: report[key] for key in ("rows", "good", "bad", "seconds")}))
+    taken["onemap load"].append(whole)
+    for year, (name, file) in enumerate(resurveys(parcels).items(), start=2021):
+        again, report = onemap_load(url, file, f"{year}-05-01")
+        print(name, json.dumps(report["seconds"]), json.dumps(report["outcome"]))
+        taken[name].append(again)
+        taken[f"{name}, its load alone"].append(Timed(report["seconds"]["total"], again.peak))
+    same, report = onemap_load(url, parcels, "2023-05-01")
+    print("unchanged", json.dumps(report["seconds"]), json.dumps(report["outcome"]))
+    taken["the whole again, little of it changed"].append(same)
+    twice, _ = onemap_load(url, parcels, "2023-05-01")
+    taken["the very same file again"].append(twice)
+    if shutil.which("ogr2ogr"):
+        fresh_database(server)
+        taken["ogr2ogr"].append(ogr2ogr_load(url, parcels))
+    fresh_database(server)
+    taken["GeoPandas, same checks"].append(geopandas_load(url, parcels))
 
 
 def main() -> None:
@@ -87,28 +169,32 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     parcels = survey(options.scale)
-    rows = round(options.scale * 1_000_000)
+    resurveys(parcels)
+    rows = int(pyogrio.read_info(parcels)["features"])
     cluster = PrivateCluster(ROOT / ".onemap" / "benchmark-cluster")
-    figures: dict[str, list[float]] = {"onemap load": [], "ogr2ogr": []}
+    taken: dict[str, list[Timed]] = defaultdict(list)
     with cluster.running():
-        server, url = cluster.url("postgres"), cluster.url(DATABASE)
         for _ in range(options.repeat):
-            fresh_database(server)
-            outcome = onemap_load(url, parcels)
-            figures["onemap load"].append(outcome["seconds"])
-            print(json.dumps(outcome["report"], ensure_ascii=False, indent=1))
-            if shutil.which("ogr2ogr"):
-                fresh_database(server)
-                figures["ogr2ogr"].append(ogr2ogr_load(url, parcels)["seconds"])
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"\n{rows:,} rows from {parcels.name}; largest child process {peak:,.0f} MB\n")
-    print("| | s (median) | rows/s | ÷ ogr2ogr |\n| --- | --- | --- | --- |")
-    base = statistics.median(figures["ogr2ogr"]) if figures["ogr2ogr"] else None
-    for name, seconds in figures.items():
-        if seconds:
-            middle = statistics.median(seconds)
-            ratio = f"{base / middle:.2f}" if base else "–"
-            print(f"| {name} | {middle:.1f} | {rows / middle:,.0f} | {ratio} |")
+            one_turn(cluster.url("postgres"), cluster.url(DATABASE), parcels, taken)
+    print_table(taken, rows, parcels)
+
+
+def print_table(taken: dict[str, list[Timed]], rows: int, parcels: Path) -> None:
+    """Print medians and ratios."""
+    middle = {name: statistics.median(t.seconds for t in times) for name, times in taken.items()}
+    full, bare = middle["onemap load"], middle.get("ogr2ogr")
+    print(f"\n{rows:,} rows from {parcels.name}, {len(taken['onemap load'])} runs, medians\n")
+    print("| | s | rows/s | x ogr2ogr | share of the full load | peak MB |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, seconds in middle.items():
+        whole = not name.startswith("resurvey")
+        speed = f"{rows / seconds:,.0f}" if whole else "-"
+        ratio = f"{bare / seconds:.2f}" if bare and whole else "-"
+        peak = max(t.peak for t in taken[name])
+        print(
+            f"| {name} | {seconds:.1f} | {speed} | {ratio} | {seconds / full:.1%} | {peak:,.0f} |"
+        )
+    print(f"\nonemap load is {middle['GeoPandas, same checks'] / full:.1f} x as fast as GeoPandas")
 
 
 if __name__ == "__main__":
