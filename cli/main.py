@@ -11,8 +11,12 @@ from layers.errors import OneMapError
 EXPECTED = (OneMapError, OSError)
 
 
-def build_app() -> typer.Typer:
-    """Return the application with the commands of every group in ``cli/commands``."""
+def build_app(wanted: str | None = None) -> typer.Typer:
+    """Return the application with the commands of ``cli/commands``.
+
+    Args:
+        wanted: The command that is about to run, where known; the others may be left out.
+    """
     app = typer.Typer(
         name="onemap",
         help="One Map: a server that gives a city one versioned map.",
@@ -21,15 +25,21 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    register_all(app)
+    # With a callback an application of one command still wants the command's name.
+    app.callback()(_root)
+    register_all(app, wanted)
     return app
+
+
+def _root() -> None:
+    """One Map: a server that gives a city one versioned map."""
 
 
 def main() -> None:
     """Run ``onemap``; an expected failure is told on stderr, without a traceback, exit status 1."""
     configure_logs()
     try:
-        build_app()()
+        build_app(next(iter(sys.argv[1:]), None))()
     except EXPECTED as error:
         print(f"onemap: {_told(error)}", file=sys.stderr)
         sys.exit(1)

@@ -22,19 +22,27 @@ def command_groups() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(cli.commands.__path__))
 
 
-def register_all(app: typer.Typer) -> None:
+def register_all(app: typer.Typer, wanted: str | None = None) -> None:
     """Add the commands of every group to ``app``, in the order of the groups' names.
+
+    Args:
+        app: The application.
+        wanted: The command that is about to run, where known: a group of its name is enough then.
+            What the other groups import (the whole service, say) need not be waited for.
 
     Raises:
         RuntimeError: A group has no ``register``, or two groups have a command of one name.
     """
     owners: dict[str, str] = {}
-    for group in command_groups():
-        module: ModuleType = importlib.import_module(f"cli.commands.{group}")
-        if not hasattr(module, "register"):
-            raise RuntimeError(f"cli/commands/{group}.py has no register(app)")
+    groups = command_groups()
+    if wanted in groups:
+        only = typer.Typer()
+        _group(wanted).register(only)
+        if wanted in command_names(only):
+            groups = [wanted]
+    for group in groups:
         own = typer.Typer()
-        cast(CommandGroup, module).register(own)
+        _group(group).register(own)
         for command in command_names(own):
             if command in owners:
                 raise RuntimeError(
@@ -44,6 +52,13 @@ def register_all(app: typer.Typer) -> None:
             owners[command] = group
         app.registered_commands += own.registered_commands
         app.registered_groups += own.registered_groups
+
+
+def _group(name: str) -> CommandGroup:
+    module: ModuleType = importlib.import_module(f"cli.commands.{name}")
+    if not hasattr(module, "register"):
+        raise RuntimeError(f"cli/commands/{name}.py has no register(app)")
+    return cast(CommandGroup, module)
 
 
 def command_names(app: typer.Typer) -> list[str]:

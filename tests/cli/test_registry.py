@@ -76,3 +76,15 @@ def test_a_module_without_register_is_refused(foreign_groups: Path) -> None:
     (foreign_groups / "zz_empty.py").write_text("")
     with pytest.raises(RuntimeError, match=r"zz_empty.py has no register"):
         register_all(typer.Typer())
+
+
+def test_a_command_that_is_known_to_run_is_enough(
+    foreign_groups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (foreign_groups / "zz_other.py").write_text("raise ImportError('not wanted')\n")
+    (foreign_groups / "same.py").write_text(GROUP)
+    app = typer.Typer()
+    register_all(app, "same")
+    assert command_names(app) == ["same"]
+    with pytest.raises(ImportError, match="not wanted"):
+        register_all(typer.Typer(), "version")
