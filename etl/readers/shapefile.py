@@ -53,7 +53,9 @@ class ShapefileReader(Reader):
             if deleted:
                 notes.append(f"{deleted:,} records are marked as deleted and were left out")
             dataset = Dataset(whole, self.name, ("ESRI Shapefile",), named=path)
-            source = stack.enter_context(open_layer(dataset, options, encoding=encoding))
+            # As an option of the data set: what pyogrio calls the encoding it sets for a whole
+            # thread, and a source may be closed by another one.
+            source = stack.enter_context(open_layer(dataset, options, ENCODING=encoding))
             info = replace(
                 source.info,
                 encoding=encoding,

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -33,6 +34,7 @@ def the_load_is_done(desk: LoadDesk, load_id: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_load_outlives_a_crash_of_the_database(tmp_path: Path) -> None:
     city = load_catalogue()
     with PrivateCluster(tmp_path / "cluster").running() as cluster:

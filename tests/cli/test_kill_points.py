@@ -130,8 +130,19 @@ def who_stands(url: str) -> int | None:
     return None if found is None else int(found)
 
 
-@pytest.mark.parametrize("victim", ["process", "session"])
-@pytest.mark.parametrize("name", sorted(POINTS))
+#: One kill of each victim is quick enough for every day; all of them are tried before a release.
+_EVERY_DAY = {
+    ("versions are closed", "process"),
+    ("versions are opened", "session"),
+}
+_KILLS = [
+    pytest.param(name, victim, marks=() if (name, victim) in _EVERY_DAY else pytest.mark.slow)
+    for name in sorted(POINTS)
+    for victim in ("process", "session")
+]
+
+
+@pytest.mark.parametrize(("name", "victim"), _KILLS)
 def test_a_kill_leaves_the_map_as_it_was(
     tmp_path: Path, cluster: str, loaded_city: str, city: Catalogue, name: str, victim: str
 ) -> None:

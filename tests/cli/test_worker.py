@@ -106,6 +106,7 @@ def test_a_refused_load_fails_at_once_with_its_report(
     assert "torn.gpkg" in str(record.failure)
 
 
+@pytest.mark.slow
 def test_a_load_of_a_busy_layer_waits_and_is_done(
     tmp_path: Path, url: str, desk: LoadDesk, queue: Queue
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_load_of_a_busy_layer_waits_and_is_done(
     assert (record.status, record.failure, record.attempts) == ("done", None, 1)
 
 
+@pytest.mark.slow
 def test_what_passes_is_tried_again_with_longer_pauses_until_it_was_tried_often_enough(
     tmp_path: Path, url: str, desk: LoadDesk, queue: Queue
 ) -> None:
@@ -142,6 +144,7 @@ def test_what_passes_is_tried_again_with_longer_pauses_until_it_was_tried_often_
     assert rows(url) == 5
 
 
+@pytest.mark.slow
 def test_ten_loads_of_one_layer_are_done_in_their_order_by_two_workers(
     tmp_path: Path, url: str, desk: LoadDesk, queue: Queue
 ) -> None:

@@ -218,6 +218,7 @@ def test_names_are_compared_in_many_ways(column: str, least: float, why: str) ->
 
 
 @needs_real_files
+@pytest.mark.slow
 def test_proposals_for_the_real_files_agree_with_the_mappings_written_for_them() -> None:
     """Fields that the written mapping takes from a column, and the proposal from the same one."""
     hits = wanted = layers = 0
