@@ -6,13 +6,14 @@ it is written. An archive inside an archive is left as it is.
 
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from gis.scratch import ScratchFolder
+from layers.disk_room import is_no_room
 from layers.errors import LoadRefused
 
 #: Endings of file names that are unpacked.
@@ -58,9 +59,9 @@ def unpacked(path: Path, limit: int) -> Iterator[Path]:
         LoadRefused: If it is damaged, encrypted, too large, or has members that no honest survey
             has; the sentence names the member.
     """
-    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
-        _unpack(path, Path(folder), limit)
-        yield Path(folder)
+    with ScratchFolder() as folder:
+        _unpack(path, folder, limit)
+        yield folder
 
 
 def checked_members(
@@ -117,6 +118,8 @@ def _unpack(path: Path, folder: Path, limit: int) -> None:
             for member, inside in members:
                 unpack_member(path, archive, member, folder / inside)
     except BROKEN as error:
+        if is_no_room(error):
+            raise
         raise LoadRefused(f"{path}: cannot be unpacked: {_reason(error)}") from error
 
 
@@ -135,6 +138,8 @@ def unpack_member(
                     raise LoadRefused(f"{path}: the member '{name}' is larger than it declares")
                 sink.write(block)
     except BROKEN as error:
+        if is_no_room(error):
+            raise
         raise LoadRefused(
             f"{path}: the member '{name}' cannot be unpacked: {_reason(error)}"
         ) from error

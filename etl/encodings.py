@@ -6,12 +6,12 @@ ISO-8859-1 and the text is spoilt. GB18030 contains GBK and GB 2312.
 
 import codecs
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from gis.scratch import ScratchFolder
 from layers.errors import LoadRefused
 
 #: Text that is examined before an encoding is believed, in dBASE records.
@@ -149,8 +149,8 @@ def as_utf8(path: Path, encoding: str | None) -> Iterator[tuple[Path, str | None
     if codec in ("utf-8", "utf-8-sig"):
         yield path, None
         return
-    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
-        copy = Path(folder) / path.name
+    with ScratchFolder() as folder:
+        copy = folder / path.name
         with copy.open("w", encoding="utf-8", newline="") as sink:
             for chunk in text_chunks(path, codec):
                 sink.write(chunk)

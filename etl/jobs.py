@@ -16,6 +16,7 @@ from etl.mapping import read_mapping
 from etl.report import LoadReport
 from etl.settings import EtlSettings
 from gis.crs import CrsError, resolve
+from gis.scratch import sweep_scratch
 from layers.catalogue import Catalogue
 from layers.errors import (
     DatabaseBusy,
@@ -237,6 +238,7 @@ def _load(request: LoadRequest, attendance: Attendance, tools: Tools, tell: Tell
             return
         attendance.tell(state.stage, state.rows, state.total)
 
+    sweep_scratch()
     return load(request, tools.store, tools.catalogue, tools.settings, both, attendance.load_id)
 
 

@@ -27,6 +27,7 @@ from gis.crs import CrsError, HeightDatum, SourceCrs, ToStorage, resolve, to_sto
 from gis.times import BEIJING
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
+from layers.disk_room import room_needed
 from layers.errors import LoadRefused, OneMapError
 from layers.prefetch import in_parallel, prefetch
 from layers.store import LoadHeader, LoadSession, Store
@@ -335,7 +336,8 @@ def _naming(source: Path | str) -> Iterator[None]:
     """Let every refusal name the source, also of those who know only its rows."""
     name = source_name(source)
     try:
-        yield
+        with room_needed():
+            yield
     except LoadRefused as error:
         if type(error) is not LoadRefused or name in str(error):
             raise

@@ -6,7 +6,6 @@ an index that does not fit, and rows vanish without a word.
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from etl.encodings import sibling
+from gis.scratch import ScratchFolder
 from layers.errors import LoadRefused
 
 #: "9994", big endian.
@@ -112,11 +112,11 @@ def with_restored_index(path: Path, table: Table) -> Iterator[Path]:
         LoadRefused: If that is not so.
     """
     index = _index_of(path, table)
-    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
+    with ScratchFolder() as folder:
         for part in path.parent.iterdir():
             if part.stem.lower() == path.stem.lower():
-                os.symlink(part.resolve(), Path(folder) / (path.stem + part.suffix.lower()))
-        restored = Path(folder) / f"{path.stem}.shp"
+                os.symlink(part.resolve(), folder / (path.stem + part.suffix.lower()))
+        restored = folder / f"{path.stem}.shp"
         restored.with_suffix(".shx").write_bytes(index)
         yield restored
 

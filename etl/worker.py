@@ -18,6 +18,7 @@ import structlog
 
 from etl.jobs import Tools, after_death
 from etl.spool import sweep
+from gis.scratch import sweep_scratch
 from layers.errors import OneMapError
 from layers.job_queue import Again, JobOfLoad, WorkSettings, work
 
@@ -158,6 +159,7 @@ class Worker:
                 if time.monotonic() - swept > _SWEEP_EVERY_S:
                     swept = time.monotonic()
                     await asyncio.to_thread(sweep, self._tools.settings, self._tools.desk)
+                    await asyncio.to_thread(sweep_scratch)
             except OneMapError as error:
                 _log.warning("worker.cannot_tend", reason=str(error))
             _log.info("worker.alive", running=sorted(self._processes), **self._counts)

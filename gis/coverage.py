@@ -9,7 +9,6 @@ and m is the winding number of what is left of it. Places with m ≥ 2 are overl
 with m = 0 are gaps.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from gis.geometry import Geometries
 from gis.paths import METRES_A_DEGREE, Paths
+from gis.scratch import ScratchFolder
 
 Array = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
@@ -154,7 +154,7 @@ class SideLedger:
         self._waiting: list[Sides] = []
         self._count = 0
         self._settled = 0
-        self._disk: tempfile.TemporaryDirectory[str] | None = None
+        self._disk: ScratchFolder | None = None
 
     def add(self, sides: Sides) -> None:
         """Take sides in."""
@@ -175,8 +175,8 @@ class SideLedger:
         rest = self._waiting[0]
         if self._disk is not None:
             self._to_disk()
-            found = [left_over(part, self.meet) for part in self._parts(Path(self._disk.name))]
-            self._disk.cleanup()
+            found = [left_over(part, self.meet) for part in self._parts(self._disk.path)]
+            self._disk.close()
             rest = _joined(found)
         self._waiting = []
         return rest
@@ -188,14 +188,14 @@ class SideLedger:
 
     def _to_disk(self) -> None:
         if self._disk is None:
-            self._disk = tempfile.TemporaryDirectory(prefix="onemap-sides-")
+            self._disk = ScratchFolder()
         rest = self._waiting[0]
         # Sorted by hash, so that each part is one piece.
         ends = np.searchsorted(
             rest.hashes, np.arange(1, _PARTS, dtype=np.uint64) << np.uint64(59)
         ).tolist()
         for part, (start, end) in enumerate(zip([0, *ends], [*ends, len(rest)], strict=True)):
-            with (Path(self._disk.name) / str(part)).open("ab") as file:
+            with (self._disk.path / str(part)).open("ab") as file:
                 np.column_stack(
                     [rest.hashes[start:end].view(np.int64), rest.codes[start:end]]
                 ).tofile(file)

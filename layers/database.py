@@ -5,13 +5,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
+from psycopg2.errors import ConfigurationLimitExceeded
+from psycopg2.errors import DiskFull as DatabaseDiskFull
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.event import listen
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from layers.errors import DatabaseUnavailable, LoadRefused
+from layers.errors import DatabaseUnavailable, DiskFull, LoadRefused, OneMapError
 
+#: What the driver raises, as it is and as SQLAlchemy wraps it.
+DRIVER_ERRORS = (DBAPIError, psycopg2.Error)
 _CONNECT_TIMEOUT_S = 10
+#: How the system says that a file may not become larger (``EFBIG``).
+_TOO_LARGE = "File too large"
 
 
 def writing_engine(database_url: str) -> Engine:
@@ -53,25 +59,42 @@ def _look_for_client(connection: Any, _record: object) -> None:
 @contextmanager
 def translated_errors(engine: Engine) -> Iterator[None]:
     """Turn the driver's errors into domain errors that say nothing of SQL."""
-    url = engine.url
-    place = f"{url.host or 'the local socket'}:{url.port or 5432}/{url.database or ''}"
     try:
         yield
-    except OperationalError as error:
-        raise DatabaseUnavailable(f"the database at {place} failed: {_reason(error)}") from error
-    except DBAPIError as error:
-        raise LoadRefused(f"the database refused the data: {_reason(error)}") from error
-    except psycopg2.OperationalError as error:
-        raise DatabaseUnavailable(f"the database at {place} failed: {error}".strip()) from error
-    except psycopg2.Error as error:
-        raise LoadRefused(f"the database refused the data: {_primary(error)}") from error
+    except DRIVER_ERRORS as error:
+        raise domain_error(error, engine) from error
 
 
-def _reason(error: DBAPIError) -> str:
-    cause = error.orig
+def domain_error(error: DBAPIError | psycopg2.Error, engine: Engine) -> OneMapError:
+    """Return a driver's error in domain words that say nothing of SQL."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg2.Error):
-        return _primary(cause)
-    return type(cause).__name__
+        full = _want_of_room(cause)
+        if full is not None:
+            return full
+        reason = _primary(cause)
+    else:
+        reason = type(cause).__name__
+    if isinstance(error, OperationalError | psycopg2.OperationalError):
+        url = engine.url
+        place = f"{url.host or 'the local socket'}:{url.port or 5432}/{url.database or ''}"
+        return DatabaseUnavailable(f"the database at {place} failed: {reason}")
+    return LoadRefused(f"the database refused the data: {reason}")
+
+
+def _want_of_room(error: psycopg2.Error) -> DiskFull | None:
+    """Return that the database has no room left, if that is what the error says."""
+    if isinstance(error, DatabaseDiskFull) or _TOO_LARGE in _primary(error):
+        return DiskFull(
+            "the database has no room left on its disk; nothing was changed: make some there, "
+            "then try again"
+        )
+    if isinstance(error, ConfigurationLimitExceeded):
+        return DiskFull(
+            "the database may not write as many temporary files as this takes; nothing was "
+            "changed: raise its setting temp_file_limit, then try again"
+        )
+    return None
 
 
 def _primary(error: psycopg2.Error) -> str:

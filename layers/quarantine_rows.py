@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     type_coerce,
     update,
@@ -85,7 +86,8 @@ def refuse_again(connection: Connection, repaired_load: int, rows: Sequence[BadR
         .where(
             _ROW.load_id == repaired_load,
             _ROW.source_row == bindparam("row"),
-            _ROW.state.in_(WAITING),
+            # An IN would have to be expanded, which a statement over many rows cannot be.
+            or_(*(_ROW.state == state for state in WAITING)),
         )
         .values(
             rule=bindparam("rule"),

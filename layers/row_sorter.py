@@ -5,7 +5,6 @@ key and two lengths a row. Then the rows come out in pieces: from each batch a r
 rows is read, and these runs are merged.
 """
 
-import errno
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from layers.copy_stream import PackedRows
+from layers.disk_room import room_needed
 from layers.errors import DiskFull
 
 Keys = NDArray[np.int64]
@@ -64,15 +64,8 @@ class RowSorter:
         """
         order = np.argsort(keys, kind="stable")
         rows = rows.take(order)
-        try:
+        with room_needed():
             fields, vertices = self._write(rows.fields), self._write(rows.vertices)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-                raise
-            raise DiskFull(
-                f"no room is left for temporary files in {tempfile.gettempdir()}: "
-                "make some, or set TMPDIR to a folder that has more"
-            ) from error
         self._runs.append(_Run(keys[order], fields, vertices))
 
     def _write(self, values: pa.Array) -> NDArray[np.int64]:

@@ -22,8 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from layers.catalogue import Catalogue
-from layers.database import translated_errors, writing_engine
+from layers.database import DRIVER_ERRORS, domain_error, translated_errors, writing_engine
 from layers.definition import LayerDefinition
+from layers.disk_room import room_needed
 from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, SchemaConflict
 from layers.load_locks import WRITING, is_alive, lock_key
 from layers.load_records import INTERRUPTED
@@ -197,7 +198,7 @@ class Store:
     def _running(self, layer: LayerDefinition, load_id: int) -> Iterator["_Run"]:
         """Lend a transaction that writes a layer; how it ends is written into the load's record."""
         try:
-            with self._engine.begin() as connection:
+            with room_needed(), self._engine.begin() as connection:
                 self._take_lock(connection, layer, load_id)
                 for setting, amount in _LOAD_MEMORY.items():
                     connection.execute(select(func.set_config(setting, amount, True)))
@@ -312,6 +313,8 @@ class Store:
         )
 
     def _record_failure(self, load_id: int, error: BaseException) -> None:
+        if isinstance(error, DRIVER_ERRORS):
+            error = domain_error(error, self._engine)
         reason = str(error) if isinstance(error, OneMapError) else type(error).__name__
         try:
             with self._engine.begin() as connection:

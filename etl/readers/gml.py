@@ -1,6 +1,5 @@
 """OGC GML 2 to 3.2: feature collections, also the answers of WFS servers."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from etl.encodings import known_encoding, text_chunks
 from etl.ogr_source import Dataset, open_layer
 from etl.reader import Reader, Source, SourceOptions
 from etl.xml_heads import check_file, declared_encoding, without_declaration
+from gis.scratch import ScratchFolder
 from layers.errors import LoadRefused
 
 _SPACES = ("http://www.opengis.net/gml", "http://www.opengis.net/wfs")
@@ -33,8 +33,8 @@ class GmlReader(Reader):
     def open(self, path: Path, options: SourceOptions) -> Iterator[Source]:
         """Open a GML file; see :class:`etl.reader.Reader`."""
         encoding = options.encoding or declared_encoding(path) or _UNDECLARED
-        with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
-            whole = Path(folder) / f"{path.stem}.gml"
+        with ScratchFolder() as folder:
+            whole = folder / f"{path.stem}.gml"
             if known_encoding(encoding) in _UTF8:
                 whole.symlink_to(path.resolve())
             else:

@@ -16,6 +16,8 @@ from etl.kml_rows import KmlError, placemarks
 from etl.reader import Reader, Source, SourceInfo, SourceOptions
 from etl.rows import Row, RowSource
 from etl.xml_heads import check_prolog, declared_encoding, without_declaration
+from gis.scratch import ScratchFolder
+from layers.disk_room import is_no_room
 from layers.errors import LoadRefused
 
 #: Unpacked size above which a KMZ is refused.
@@ -96,8 +98,8 @@ def _encoding(path: Path, options: SourceOptions) -> str:
 @contextmanager
 def _document(path: Path) -> Iterator[Path]:
     """Unpack the document of a KMZ: the first ``.kml`` in it (OGC KML 2.3, annex C)."""
-    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
-        target = Path(folder) / "doc.kml"
+    with ScratchFolder() as folder:
+        target = folder / "doc.kml"
         try:
             with zipfile.ZipFile(path) as archive:
                 for member, place in checked_members(archive, path, _MAX_UNPACKED):
@@ -107,6 +109,8 @@ def _document(path: Path) -> Iterator[Path]:
                 else:
                     raise LoadRefused(f"{path}: holds no KML document")
         except BROKEN as error:
+            if is_no_room(error):
+                raise
             raise LoadRefused(f"{path}: cannot be unpacked: {error}") from error
         yield target
 
