@@ -24,7 +24,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    or_,
     select,
     text,
 )
@@ -65,10 +64,14 @@ def record_ancestry(connection: Connection, survey: Survey) -> int:
     if survey.layer.geometry.dimension != 2:
         return 0
     parents, children = _areas_table("onemap_parent"), _areas_table("onemap_child")
-    for areas, found in ((parents, _parents(survey)), (children, _children(survey))):
+    columns = [column.name for column in parents.columns]
+    for areas, found in (
+        (parents, (_changed(survey), _ended(survey))),
+        (children, (_brought_in(survey), _changed_to(survey, parents))),
+    ):
         areas.create(connection)
-        columns = [column.name for column in areas.columns]
-        if not connection.execute(insert(areas).from_select(columns, found)).rowcount:
+        rows = [connection.execute(insert(areas).from_select(columns, one)) for one in found]
+        if not any(row.rowcount for row in rows):
             return 0
     place = Index("onemap_parent_geom", parents.c.geom, postgresql_using="gist")
     connection.execute(CreateIndex(place))
@@ -78,51 +81,71 @@ def record_ancestry(connection: Connection, survey: Survey) -> int:
     return int(connection.execute(told).rowcount)
 
 
-def _moved(left: Any, right: Any) -> ColumnElement[bool]:
-    return func.ST_AsBinary(left.c.geom).is_distinct_from(func.ST_AsBinary(right.c.geom))
-
-
-def _parents(survey: Survey) -> Select[Any]:
-    """Return what the survey ends, or gives another shape."""
-    held, difference = city_table(survey.layer).alias("held"), difference_table()
-    stage = stage_table(survey.layer)
-    same = and_(
+def _held_before(held: Any, difference: Table) -> ColumnElement[bool]:
+    return and_(
         held.c.feature_id == difference.c.feature_id,
         held.c.version == difference.c.held_version,
         held.c.recorded_from == difference.c.held_recorded,
     )
+
+
+def _changed(survey: Survey) -> Select[Any]:
+    """Return the old shape of what the survey gives another one, by ``_LEAST_SHARE`` at least."""
+    held, difference = city_table(survey.layer).alias("held"), difference_table()
+    stage = stage_table(survey.layer)
+    unlike = func.ST_AsBinary(held.c.geom).is_distinct_from(func.ST_AsBinary(stage.c.geom))
+    differing = func.ST_Area(func.ST_SymDifference(held.c.geom, stage.c.geom))
+    smaller = func.least(func.ST_Area(held.c.geom), func.ST_Area(stage.c.geom))
+    # The cheap condition first: most of what changes keeps its shape.
+    moved = case((unlike, differing >= _LEAST_SHARE * smaller), else_=False)
     return (
-        select(held.c.feature_id, difference.c.source_row.is_not(None), held.c.geom)
+        select(held.c.feature_id, literal(True), held.c.geom)
         .select_from(difference)
-        .join(held, same)
-        .outerjoin(stage, stage.c.source_row == difference.c.source_row)
-        .where(difference.c.held, or_(difference.c.source_row.is_(None), _moved(stage, held)))
+        .join(stage, stage.c.source_row == difference.c.source_row)
+        .join(held, _held_before(held, difference))
+        .where(difference.c.held, moved)
     )
 
 
-def _children(survey: Survey) -> Select[Any]:
-    """Return what the survey brings in, or gives another shape, as it is opened."""
+def _ended(survey: Survey) -> Select[Any]:
+    """Return what the survey does not have any more."""
+    held, difference = city_table(survey.layer).alias("held"), difference_table()
+    return (
+        select(held.c.feature_id, literal(False), held.c.geom)
+        .select_from(difference)
+        .join(held, _held_before(held, difference))
+        .where(difference.c.held, difference.c.source_row.is_(None))
+    )
+
+
+def _brought_in(survey: Survey) -> Select[Any]:
+    """Return what the survey brings in, as it was opened."""
     layer = survey.layer
     opened, difference = city_table(layer).alias("opened"), difference_table()
-    stage, held = stage_table(layer), city_table(layer).alias("held")
+    stage = stage_table(layer)
     is_opened = and_(
         *(opened.c[name] == stage.c[name] for name in layer.key),
         opened.c.recorded_to == INFINITY,
         opened.c.valid_from == literal(survey.valid_from, _TIME),
         opened.c.load_id == survey.load_id,
     )
-    before = and_(
-        held.c.feature_id == difference.c.feature_id,
-        held.c.version == difference.c.held_version,
-        held.c.recorded_from == difference.c.held_recorded,
-    )
     return (
-        select(opened.c.feature_id, difference.c.held, opened.c.geom)
+        select(opened.c.feature_id, literal(False), stage.c.geom)
         .select_from(difference)
         .join(stage, stage.c.source_row == difference.c.source_row)
         .join(opened, is_opened)
-        .outerjoin(held, before)
-        .where(or_(~difference.c.held, _moved(stage, held)))
+        .where(~difference.c.held)
+    )
+
+
+def _changed_to(survey: Survey, parents: Table) -> Select[Any]:
+    """Return the new shape of what has another one."""
+    difference, stage = difference_table(), stage_table(survey.layer)
+    return (
+        select(difference.c.feature_id, literal(True), stage.c.geom)
+        .select_from(difference)
+        .join(parents, and_(parents.c.feature_id == difference.c.feature_id, parents.c.stays))
+        .join(stage, stage.c.source_row == difference.c.source_row)
     )
 
 

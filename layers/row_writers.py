@@ -5,7 +5,9 @@
   which takes the empty table's place at the end. Nobody has to wait for it meanwhile.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Protocol
 
@@ -43,6 +45,8 @@ from layers.versioning import Survey, shared_values, stage_table
 #: A batch of more estimated bytes is packed in halves: Arrow's binary arrays end at 2 GB.
 _PACK_BYTES = 256 << 20
 _COPY_BUFFER = 1 << 20
+#: Batches that may wait to be sorted.
+_WAITING = 2
 
 
 class RowWriter(Protocol):
@@ -130,6 +134,9 @@ class AsideWriter:
         self._layer = survey.layer
         self._told = told
         self._sorter = RowSorter()
+        # Packing and sorting go on beside the checks of the next batch; at most two batches wait.
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="sort-rows")
+        self._waiting: deque[Future[None]] = deque()
         self._names: tuple[str, ...] = ()
         self._defaults = shared_values(survey)
         self._table = aside_table(self._layer, self._defaults)
@@ -146,6 +153,11 @@ class AsideWriter:
         if self._names and self._names != tuple(names):
             raise ValueError(f"columns changed from {self._names} to {tuple(names)}")
         self._names = tuple(names)
+        self._waiting.append(self._beside.submit(self._sort, list(columns), geometry))
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
+
+    def _sort(self, columns: list[pa.Array], geometry: GeometryColumn) -> None:
         boxes = geometry.bounds()
         keys = hilbert_keys((boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
         begin = 0
@@ -155,6 +167,8 @@ class AsideWriter:
 
     def complete(self) -> None:
         """See :class:`RowWriter`."""
+        while self._waiting:
+            self._waiting.popleft().result()
         self._connection.execute(CreateTable(self._table))
         storage = plain_storage_statement(CITY_SCHEMA, self._table.name, GEOMETRIES)
         self._connection.execute(text(storage))
@@ -182,6 +196,7 @@ class AsideWriter:
 
     def close(self) -> None:
         """See :class:`RowWriter`."""
+        self._beside.shutdown(wait=True, cancel_futures=True)
         self._sorter.close()
 
     def _rows(self, first: int, width: int) -> Iterator[memoryview]:

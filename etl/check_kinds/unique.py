@@ -1,14 +1,19 @@
 """Fields that no two features share, beside the business key."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import Field
-from sqlalchemy import and_, func, select
+from sqlalchemy import Subquery, and_, func, or_, select
 
 from etl.check_kind import CheckKind, Parameters, SurveyCheckBase
+from etl.check_rows import CheckRows, as_mask
 from etl.check_survey import Finding, SurveyView
+from etl.faults import Mask
 from layers.definition import Bilingual, LayerDefinition
+from layers.key_hashes import key_hashes
 
 
 class Unique(Parameters):
@@ -21,16 +26,32 @@ class Unique(Parameters):
         return self.together
 
 
-@dataclass(frozen=True)
 class _Check(SurveyCheckBase):
-    names: tuple[str, ...]
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._alone = False
+        #: Hashes of the values of the good rows, where the survey stands alone.
+        self._hashes: list[NDArray[np.uint64]] = []
+
+    def begin(self, view: SurveyView) -> None:
+        """Find out whether the survey stands alone."""
+        self._alone = view.full or view.is_empty(view.layer.name)
+
+    def watch(self, rows: CheckRows, good: Mask) -> None:
+        """Remember the values of a batch, 8 bytes a row."""
+        if not self._alone:
+            return
+        parts = [rows.values(name) for name in self.names]
+        known = good & np.logical_and.reduce([as_mask(pc.is_valid(part)) for part in parts])
+        self._hashes.append(key_hashes(parts)[known])
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
         names, key = self.names, view.layer.key
+        fresh = self._fresh(view)
+        if fresh is None:
+            return
         state = view.state(view.layer.name, tuple(dict.fromkeys((*names, *key))))
         columns = [state.c[name] for name in names]
-        # Only what the survey has can be new; the rest of a large layer need not be sorted.
-        fresh = select(*(view.stage.c[name] for name in names)).distinct().subquery("fresh")
         repeated = (
             select(*columns)
             .join(fresh, and_(*(fresh.c[name] == state.c[name] for name in names)))
@@ -46,6 +67,28 @@ class _Check(SurveyCheckBase):
             groups.setdefault(tuple(row[1:-1]), []).append((row[0], row[-1]))
         for values, holders in groups.items():
             yield from self._told(values, sorted(holders, key=lambda one: (one[0] or 0, one[1])))
+
+    def _fresh(self, view: SurveyView) -> Subquery | None:
+        """Return the values that may be somebody else's too; ``None`` where there are none.
+
+        Only what the survey has can be new; the rest of a large layer need not be sorted.
+        """
+        stage = view.stage
+        values = select(*(stage.c[name] for name in self.names))
+        if self._alone:
+            # Equal values have equal hashes: only then is the database asked.
+            hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0)
+            if not (hashes[1:] == hashes[:-1]).any():
+                return None
+        else:
+            held = view.held(view.layer.name)
+            before = and_(*(stage.c[name] == held.c[name] for name in view.layer.key))
+            other = or_(*(stage.c[name].is_distinct_from(held.c[name]) for name in self.names))
+            values = values.select_from(stage.outerjoin(held, before)).where(other)
+            # Counted, not looked for: a limit would make the planner walk the whole layer.
+            if not view.fetch(select(func.count()).select_from(values.subquery()))[0][0]:
+                return None
+        return values.distinct().subquery("fresh")
 
     def _told(
         self, values: tuple[object, ...], holders: list[tuple[int | None, str]]
