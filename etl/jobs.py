@@ -21,6 +21,7 @@ from layers.catalogue import Catalogue
 from layers.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
+    DiskFull,
     LayerBusy,
     LoadCancelled,
     LoadRefused,
@@ -136,7 +137,7 @@ def load_now(request: LoadRequest, tools: Tools, tell: Tell = lambda _: None) ->
             ended = _cancelled(error, attendance)
             status = "cancelled" if ended is not None else "failed"
             why = None if ended is not None else _reason(error)
-            with suppress(DatabaseUnavailable):
+            with suppress(DatabaseUnavailable, DiskFull):
                 tools.desk.end(attendance.load_id, status, why, _report_of(error))
             if ended is not None and ended is not error:
                 raise ended from error

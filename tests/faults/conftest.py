@@ -1,13 +1,15 @@
 """Databases in the state that something is done in, and the surveys that are loaded."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
+from cli.private_cluster import PrivateCluster
 from layers.catalogue import Catalogue, load_catalogue
 from tests.database import copied_database
 from tests.faults.paths import PATHS, close, tools_of, write_surveys
@@ -36,6 +38,21 @@ class Templates:
         self._server, self._empty = server, empty
         self._surveys, self._kept = surveys, kept
         self._made: dict[object, str] = {}
+
+    @classmethod
+    @contextmanager
+    def on(
+        cls, private: PrivateCluster, surveys: Path
+    ) -> Iterator[tuple[PrivateCluster, "Templates"]]:
+        """Run a cluster of the caller's own, to be removed with all that is in it."""
+        try:
+            with private.running():
+                private.ensure_database("empty")
+                with ExitStack() as kept:
+                    yield private, cls(private.url("postgres"), "empty", surveys, kept)
+        finally:
+            location = private.directory / "location"
+            shutil.rmtree(location.read_text(encoding="utf-8").strip(), ignore_errors=True)
 
     def before(self, path: str) -> str:
         """The name of a database in which ``path`` may begin."""

@@ -4,28 +4,31 @@
     python -m tests.faults.driver POINT ACTION FOLDER LOAD JOB   one load, for a worker
 
 The database is that of ONEMAP_DATABASE_URL. A worker's later attempts are left alone: the first
-leaves a file ``reached`` in the folder.
+leaves a file ``reached`` in the folder, and they wait there for a file ``go on``.
 """
 
 import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from etl.jobs import run_job
 from etl.worker import answer_line, die_with_parent
+from layers.errors import OneMapError
 from tests.faults.arming import arm
 from tests.faults.paths import PATHS, close, tools_of
 from tests.faults.points import BY_ID
-from tests.faults.victims import fill, kill_backend, kill_parent, kill_server
+from tests.faults.victims import fill, kill_backend, kill_both, kill_parent, kill_server
 
 #: Exit status of a process that did not stop at its point.
 NOT_REACHED = 3
 ACTIONS: dict[str, Callable[[Path], None]] = {
     "process": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "parent": kill_parent,
+    "both": kill_both,
     "backend": kill_backend,
     "server": kill_server,
     "disk": fill,
@@ -49,9 +52,14 @@ def main() -> None:
         stack.callback(close, tools)
         if len(sys.argv) > 4:
             die_with_parent()
+            while reached.exists() and not (folder / "go on").exists():
+                time.sleep(0.05)
             print(answer_line(run_job(int(sys.argv[4]), int(sys.argv[5]), tools)))
             return
-        PATHS[point.path].act(tools, folder)
+        try:
+            PATHS[point.path].act(tools, folder)
+        except OneMapError as error:
+            sys.exit(str(error))
     sys.exit(0 if reached.exists() else NOT_REACHED)
 
 

@@ -105,7 +105,7 @@ def _mend(tools: Tools, folder: Path) -> None:
     refused = [read_refused(row) for row in tools.store.fetch(refused_rows(Selection()))]
     (row,) = [row for row in refused if row.rule == "dlbm: codes"]
     with tools.store.writing() as connection:
-        mend(connection, [Mend(row.quarantine_id, {"dlbm": "0101"})])
+        mend(connection, [Mend(row.quarantine_id, {"dlbm": "0301"})])
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ KILL_POINTS = (
     KillPoint("repair-locked", "repair", "the refused rows are locked",
               Call("etl.repair:read_refused", after=True)),
     KillPoint("repair-opened", "repair", "the mended row is a version",
-              Statement(_OPENS, after=True)),
+              Statement(_OPENS, after=True, nth=2)),
     KillPoint("repair-resolved", "repair", "the refused row is marked as taken in",
               Call("layers.load_session:resolve", after=True)),
     KillPoint("repair-before-commit", "repair", "before COMMIT", Commit()),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,19 @@ from tests.database import connected
 from tests.faults.paths import PATHS, close, tools_of
 from tests.faults.points import KillPoint
 from tests.faults.state import as_read, checksum, held_locks, meant
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happens at a point, and how it ends."""
+
+    action: str = "process"
+    #: In front of the command of the process that has it.
+    prefix: tuple[str, ...] = ()
+    #: Is given the folder that the process works in.
+    prepare: Callable[[Path], object] = lambda _: None
+    #: Ends the trouble, before it is done again.
+    end: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -38,15 +52,26 @@ class Outcome:
     meant: dict[str, list[str]]
     said: str
 
-    def faults(self, point: KillPoint, undisturbed: dict[str, list[str]]) -> list[str]:
-        """Return what is not as it should be, in words."""
+    def faults(
+        self, point: KillPoint, undisturbed: dict[str, list[str]], says: str | None = None
+    ) -> list[str]:
+        """Return what is not as it should be, in words.
+
+        Args:
+            point: Where it happened.
+            undisturbed: What the map says in the end if nothing happens.
+            says: What the process is to say, and its record; without it, it was killed.
+        """
         found = []
-        if self.exit_status != -signal.SIGKILL:
-            found.append(f"the process was not killed: {self.exit_status} {self.said}")
+        if self.exit_status != (-signal.SIGKILL if says is None else 1):
+            found.append(f"the process ended with {self.exit_status}: {self.said}")
+        if says is not None and says not in self.said:
+            found.append(f"it says: {self.said}")
         if self.unchanged is point.done:
             found.append("the map is as before" if point.done else "the map has changed")
         status = None if self.record is None else (self.record.status, self.record.failure)
-        if status not in ((("done", None),) if point.done else (("failed", INTERRUPTED), None)):
+        why = says if says is not None else INTERRUPTED
+        if status not in ((("done", None),) if point.done else (("failed", why), None)):
             found.append(f"the load is seen as {status}")
         if self.left_in_the_end:
             found.append(f"temporary files are left: {self.left_in_the_end}")
@@ -59,8 +84,15 @@ class Outcome:
         return found
 
 
-def kill(point: KillPoint, url: str, catalogue: Catalogue, surveys: Path, folder: Path) -> Outcome:
-    """Kill the process of a load at a point, and do it again.
+def kill(
+    point: KillPoint,
+    url: str,
+    catalogue: Catalogue,
+    surveys: Path,
+    folder: Path,
+    trouble: Trouble = Trouble(),
+) -> Outcome:
+    """Have trouble at a point, look at what is left, and do it again without.
 
     The temporary folder (``tempfile.gettempdir()``) is to be the trial's own.
     """
@@ -70,11 +102,13 @@ def kill(point: KillPoint, url: str, catalogue: Catalogue, surveys: Path, folder
     try:
         before, read = checksum(url), as_read(url, catalogue)
         known = {record.load_id for record in tools.desk.records()}
-        process = run(point, "process", url, work)
+        trouble.prepare(work)
+        process = run(point, trouble.action, url, work, trouble.prefix)
         until(lambda: not held_locks(url), lambda: held_locks(url))
         unchanged = (checksum(url), as_read(url, catalogue)) == (before, read)
         record = _seen(tools, known)
         left = sorted(entry.name for entry in temporary.iterdir())
+        trouble.end()
         if not point.done:
             _again(point, record, tools, url, work)
         return Outcome(

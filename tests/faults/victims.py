@@ -22,6 +22,12 @@ def kill_parent(_: Path) -> None:
     time.sleep(60)
 
 
+def kill_both(_: Path) -> None:
+    """Kill the worker that started this process, and this process."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def kill_backend(_: Path) -> None:
     """Kill the process of the database that serves the load; the server then ends all others."""
     with connected(os.environ["ONEMAP_DATABASE_URL"], autocommit=True) as connection:
