@@ -1,9 +1,10 @@
 """Try every bad file of the table against the whole load, and print what came of it.
 
-    .venv/bin/python benchmarks/faults.py [--only TEXT]
+    .venv/bin/python benchmarks/faults.py [--only TEXT] [--kills]
 
 The table is ``tests/etl/bad_files``. Each file is loaded into a layer that holds a survey; what is
-refused must leave that as it is. The status is 1 if anything came out otherwise than expected.
+refused must leave that as it is. With ``--kills`` loads are killed instead, at every point of
+``tests/faults/points.py``. The status is 1 if anything came out otherwise than expected.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from tests.etl.bad_files import BAD_FILES, BadFile  # noqa: E402
 from tests.etl.bad_files.trial import Outcome, seeded, tried  # noqa: E402
 from tests.etl.conftest import PIPE, PLOT, SPRING, USES, WELL  # noqa: E402
 from tests.etl.test_real_files import FILES  # noqa: E402
+from tests.faults.matrix import HEAD, row  # noqa: E402
+from tests.faults.matrix import tried as killed  # noqa: E402
 
 TEMPLATE = "faults_template"
 
@@ -60,11 +63,29 @@ def found(outcome: Outcome, path: Path) -> str:
     return f"{outcome.report.good} good, {outcome.report.bad} bad: {rules}"
 
 
+def kills(only: str) -> int:
+    """Kill a load at each point and print the table."""
+    wrong, count, started = 0, 0, time.monotonic()
+    cluster = PrivateCluster(ROOT / ".onemap" / "benchmark-cluster")
+    with cluster.running():
+        print("| " + " | ".join(HEAD) + " |")
+        print("| --- " * len(HEAD) + "|")
+        for point, outcome, faults in killed(cluster, only):
+            print("| " + " | ".join(row(point, outcome, faults)) + " |", flush=True)
+            count, wrong = count + 1, wrong + bool(faults)
+    print(f"\n{count} kill points, {wrong} wrong, {time.monotonic() - started:.0f} s")
+    return 1 if wrong else 0
+
+
 def main() -> int:
     """Run the trials and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="only the files whose names hold this")
-    only = parser.parse_args().only
+    parser.add_argument("--kills", action="store_true", help="kill loads instead")
+    asked = parser.parse_args()
+    only = asked.only
+    if asked.kills:
+        return kills(only)
     layers = MappingProxyType({layer.name: layer for layer in (PLOT, PIPE, WELL, SPRING)})
     catalogue = Catalogue(layers, MappingProxyType({}), MappingProxyType({"uses": USES}))
     chosen = [bad for bad in BAD_FILES if only in bad.name]

@@ -40,7 +40,15 @@ from layers.store import Store
 _BUSY_S = 5.0
 _LONGEST_RETRY = timedelta(minutes=15)
 #: Errors that pass: the same load may well succeed later.
-_PASSING = (DatabaseUnavailable, DatabaseBusy, QueryTimeout, SchemaConflict, OSError, MemoryError)
+_PASSING = (
+    DatabaseUnavailable,
+    DatabaseBusy,
+    DiskFull,
+    QueryTimeout,
+    SchemaConflict,
+    OSError,
+    MemoryError,
+)
 _REQUEST = TypeAdapter(LoadRequest)
 _log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from psycopg2.errors import ConfigurationLimitExceeded
 from psycopg2.errors import DiskFull as DatabaseDiskFull
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.event import listen
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from layers.errors import DatabaseUnavailable, DiskFull, LoadRefused, OneMapError
 
@@ -39,6 +39,8 @@ def writing_engine(database_url: str) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg2"),
         pool_size=2,
+        # A connection kept from before the database was started anew is not used.
+        pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "onemap"},
     )
     listen(engine, "connect", _look_for_client)
@@ -75,7 +77,8 @@ def domain_error(error: DBAPIError | psycopg2.Error, engine: Engine) -> OneMapEr
         reason = _primary(cause)
     else:
         reason = type(cause).__name__
-    if isinstance(error, OperationalError | psycopg2.OperationalError):
+    # A connection found to be closed, as after a failed COPY, is an error of its interface.
+    if isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError):
         url = engine.url
         place = f"{url.host or 'the local socket'}:{url.port or 5432}/{url.database or ''}"
         return DatabaseUnavailable(f"the database at {place} failed: {reason}")

@@ -15,7 +15,10 @@ from cli.private_cluster import PrivateCluster
 from layers.catalogue import Catalogue
 from tests.database import connected, copied_database
 from tests.faults.conftest import Templates, Undisturbed
+from tests.faults.paths import close, tools_of
 from tests.faults.points import BY_ID
+from tests.faults.queue_process import ended, hand_in, troubled_worker
+from tests.faults.state import checksum, meant
 from tests.faults.trial import Trouble, kill
 
 _DATABASE_SAYS = (
@@ -152,3 +155,33 @@ def test_no_room_in_the_database(
         assert outcome.faults(point, undisturbed(point.path), _DATABASE_SAYS) == []
     finally:
         filler.unlink(missing_ok=True)
+
+
+@pytest.mark.slow
+def test_a_worker_tries_again_when_there_is_room(
+    database_on_it: Callable[[str], str],
+    small_disk: Path,
+    undisturbed: Undisturbed,
+    surveys: Path,
+    temporary: Path,
+    tmp_path: Path,
+) -> None:
+    point, filler = BY_ID["again-closed"], small_disk / "filler"
+    work = Path(shutil.copytree(surveys, tmp_path / "work"))
+    (work / "disk").write_text(str(small_disk), encoding="utf-8")
+    url = database_on_it(point.path)
+    before, tools = checksum(url), tools_of(url)
+    try:
+        with troubled_worker(point, "disk", url, work, tmp_path / "log") as worker:
+            load_id = hand_in(point, tools, work)
+            worker.wait_for("load.postponed")
+            assert worker.events("load.postponed")[0]["reason"] == _DATABASE_SAYS
+            assert checksum(url) == before
+            filler.unlink()
+            (work / "go on").touch()
+            record = ended(tools, load_id)
+    finally:
+        filler.unlink(missing_ok=True)
+        close(tools)
+    assert (record.status, record.attempts) == ("done", 2), record.failure
+    assert meant(url) == undisturbed(point.path)

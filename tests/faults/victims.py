@@ -28,21 +28,26 @@ def kill_both(_: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_backend(_: Path) -> None:
+def kill_backend(folder: Path) -> None:
     """Kill the process of the database that serves the load; the server then ends all others."""
     with connected(os.environ["ONEMAP_DATABASE_URL"], autocommit=True) as connection:
         for pid in connection.execute(_WRITERS, {"kind": WRITING}).scalars().all():
             os.kill(pid, signal.SIGKILL)
     time.sleep(0.5)
+    (folder / "backend is dead").touch()
 
 
 def kill_server(folder: Path) -> None:
     """Kill the whole server at once, as a failure of power would."""
     server = int((folder / "postmaster").read_text(encoding="ascii"))
+    # Stopped, it makes no child that would be overlooked.
+    os.kill(server, signal.SIGSTOP)
     children = [pid for pid in _processes() if _parent(pid) == server]
-    for pid in (server, *children):
+    for pid in (*children, server):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    while any(_lives(pid) for pid in (server, *children)):
+        time.sleep(0.02)
     (folder / "server is dead").touch()
     time.sleep(0.5)
 
@@ -59,6 +64,13 @@ def fill(folder: Path) -> None:
 
 def _processes() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _lives(pid: int) -> bool:
+    with suppress(OSError):
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        return told.rpartition(")")[2].split()[0] not in "ZX"
+    return False
 
 
 def _parent(pid: int) -> int:
