@@ -37,6 +37,7 @@ from layers.quarantine_rows import publish
 from layers.sql import analyze_statement
 from layers.system_tables import ancestry_table, load_table, quarantine_table
 from layers.tables import INFINITY, city_table, content_names
+from layers.versioning import PERIOD_COLUMNS
 
 _TIME = DateTime(timezone=True)
 #: What makes a row the same row, whenever it was recorded.
@@ -232,13 +233,16 @@ def _to_open(layer: LayerDefinition, load: LoadToRevert) -> Select[Any]:
     return select(*identity, literal(0)).where(*conditions)
 
 
-def _of_changes(table: Any, changes: Table, *, is_open: int) -> ColumnElement[bool]:
+def _is_row_of(table: Any, changes: Table) -> ColumnElement[bool]:
     return and_(
         table.c.feature_id == changes.c.feature_id,
         table.c.version == changes.c.version,
         table.c.recorded_from == changes.c.recorded_from,
-        changes.c.is_open == is_open,
     )
+
+
+def _of_changes(table: Any, changes: Table, *, is_open: int) -> ColumnElement[bool]:
+    return and_(_is_row_of(table, changes), changes.c.is_open == is_open)
 
 
 def _count(connection: Connection, layer: LayerDefinition, changes: Table) -> RevertCounts:
@@ -261,14 +265,7 @@ def _count(connection: Connection, layer: LayerDefinition, changes: Table) -> Re
     growth = connection.execute(
         select(func.coalesce(func.sum(sign), 0))
         .select_from(table)
-        .join(
-            changes,
-            and_(
-                table.c.feature_id == changes.c.feature_id,
-                table.c.version == changes.c.version,
-                table.c.recorded_from == changes.c.recorded_from,
-            ),
-        )
+        .join(changes, _is_row_of(table, changes))
         .where(table.c.valid_to == INFINITY)
     ).scalar_one()
     return RevertCounts(int(added), int(changed), int(closed), int(growth))
@@ -304,16 +301,7 @@ def _open(connection: Connection, layer: LayerDefinition, changes: Table, now: d
         .join(changes, _of_changes(table, changes, is_open=0))
         .order_by(table.c.geom)
     )
-    columns = [
-        "feature_id",
-        "version",
-        "valid_from",
-        "valid_to",
-        "recorded_from",
-        "recorded_to",
-        *names,
-    ]
-    connection.execute(insert(table).from_select(columns, again))
+    connection.execute(insert(table).from_select([*PERIOD_COLUMNS, *names], again))
 
 
 def _mark_ancestry(connection: Connection, load: LoadToRevert, now: datetime) -> None:

@@ -274,10 +274,11 @@ def keep_before(survey: Survey) -> Insert:
         )
         .where(difference.c.held, difference.c.held_from < survey.valid_from)
     )
-    return insert(table).from_select([*_PERIOD_COLUMNS, *names], kept)
+    return insert(table).from_select([*PERIOD_COLUMNS, *names], kept)
 
 
-_PERIOD_COLUMNS = (
+#: What says which version of which feature a row is, and when it held.
+PERIOD_COLUMNS = (
     "feature_id",
     "version",
     "valid_from",
@@ -334,7 +335,7 @@ def _open_rows(survey: Survey, table: Table, rows: Subquery, ends: ColumnElement
         rows.c.source_row,
         *(rows.c[name] for name in names),
     )
-    columns = [*_PERIOD_COLUMNS, "load_id", "source_row", *names]
+    columns = [*PERIOD_COLUMNS, "load_id", "source_row", *names]
     return insert(table).from_select(columns, opened)
 
 

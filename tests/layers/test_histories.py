@@ -241,6 +241,12 @@ def _compare(world: World, asked: int) -> None:
     assert kept == len(current)
 
 
+def _live_through(world: World, history: list[tuple[Any, ...]], asked: int) -> None:
+    for step in history:
+        world.do(step)
+    _compare(world, asked)
+
+
 def _ids_are_kept(stored: list[tuple[Any, ...]]) -> None:
     ids = {row[0]: row[7] for row in stored}
     assert all(row[7] == ids[row[0]] for row in stored)
@@ -285,10 +291,7 @@ _UNHURRIED = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 def test_histories_are_those_of_the_model(
     history: list[tuple[Any, ...]], asked: int, world: Callable[[], World]
 ) -> None:
-    begun = world()
-    for step in history:
-        begun.do(step)
-    _compare(begun, asked)
+    _live_through(world(), history, asked)
 
 
 @pytest.mark.slow
@@ -297,7 +300,4 @@ def test_histories_are_those_of_the_model(
 def test_five_hundred_histories_are_those_of_the_model(
     history: list[tuple[Any, ...]], asked: int, world: Callable[[], World]
 ) -> None:
-    begun = world()
-    for step in history:
-        begun.do(step)
-    _compare(begun, asked)
+    _live_through(world(), history, asked)
