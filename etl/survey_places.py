@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Double,
     Select,
+    and_,
     any_,
     case,
     func,
@@ -148,10 +149,11 @@ def moved_shapes(
         Row numbers, the geometries of the survey, and those before (``None`` where new).
     """
     stage, held = view.stage, view.held(view.layer.name)
+    same = [stage.c[name] == held.c[name] for name in view.layer.key]
     new, old = func.ST_AsBinary(stage.c.geom), func.ST_AsBinary(held.c.geom)
     statement = (
         select(stage.c.source_row, new, old)
-        .select_from(view.beside_held(held))
+        .select_from(stage.outerjoin(held, and_(*same)))
         .where(new.is_distinct_from(old))
     )
     if rows is not None:

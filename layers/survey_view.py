@@ -52,7 +52,6 @@ class SurveyView:
         self.shared: dict[object, Any] = {}
         self._session = session
         self._empty: dict[str, bool] = {}
-        self._all_are_held: bool | None = None
 
     def fetch(self, statement: Select[Any]) -> Sequence[Any]:
         """Run a query within the load's transaction."""
@@ -88,18 +87,6 @@ class SurveyView:
         layer = self.layer if name == self.layer.name else self.catalogue.layer(name)
         access = AccessClass(layer.name, layer.field_names, None)
         return select(layer_rows(layer, access, at=self.valid_from, bbox=box)).lateral("held")
-
-    def beside_held(self, held: Subquery) -> FromClause:
-        """Return the staged rows joined by key with what the layer holds of them, if anything.
-
-        Where every staged row is held already, as in most resurveys, the join is an inner one:
-        only then can PostgreSQL look keys up in the layer instead of reading all of it.
-        """
-        same = and_(*(self.stage.c[key] == held.c[key] for key in self.layer.key))
-        if self._all_are_held is None:
-            known = select(func.count()).select_from(self.stage.join(held, same))
-            self._all_are_held = int(self.fetch(known)[0][0]) == self.staged_count()
-        return self.stage.join(held, same, isouter=not self._all_are_held)
 
     def is_empty(self, name: str) -> bool:
         """Tell whether a layer holds nothing at the survey's date, before the load."""

@@ -82,8 +82,9 @@ class _Check(SurveyCheckBase):
                 return None
         else:
             held = view.held(view.layer.name)
+            before = and_(*(stage.c[name] == held.c[name] for name in view.layer.key))
             other = or_(*(stage.c[name].is_distinct_from(held.c[name]) for name in self.names))
-            values = values.select_from(view.beside_held(held)).where(other)
+            values = values.select_from(stage.outerjoin(held, before)).where(other)
             # Counted, not looked for: a limit would make the planner walk the whole layer.
             if not view.fetch(select(func.count()).select_from(values.subquery()))[0][0]:
                 return None
