@@ -9,6 +9,7 @@ from layers.access import Viewer
 from tiles.cache import StoredTile, store
 from tiles.grids import check_tile
 from tiles.registry import tile_formats
+from tiles.request import TileRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,15 @@ class TileAnswers:
         service = self._service
 
         async def render() -> bytes:
-            return await service.renderer.render(plan.tileset, place, viewer, *times)
+            at, as_of = times
+            request = TileRequest(plan.tileset, place, viewer=viewer, at=at, as_of=as_of)
+            return (await service.renderer.render(request)).data
 
         if not service.reader.is_listening:
             # The version may be old, so what is kept under it may be, too.
             return store(await render()), "rendered"
         # The version was read before the rows: they are as new or newer, never older.
-        key = (plan.tileset.name, place, times, plan.access, version)
+        key = (plan.tileset.path, place, times, plan.access, version)
         return await service.cache.get(key, render)
 
     def _respond(self, scope: Scope, tile: StoredTile, version: int, source: str) -> TileAnswer:

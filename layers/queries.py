@@ -10,15 +10,18 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    ScalarSelect,
     Select,
     Subquery,
     Table,
+    Text,
     func,
     literal,
     select,
     tuple_,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from gis.times import Interval
 from layers.access import ANONYMOUS, AccessClass, Viewer, access_class
@@ -26,6 +29,7 @@ from layers.definition import LayerDefinition
 from layers.errors import UnknownField
 from layers.feature_query import BBox, FeatureQuery, read_cursor
 from layers.field_values import read_value
+from layers.system_tables import layer_table
 from layers.tables import (
     INFINITY,
     STORAGE_SRID,
@@ -349,6 +353,21 @@ def tile_rows(
     shown = tuple(name for name in fields if name in access.fields)
     rows = layer_rows(layer, access, at, as_of, bbox, shown)
     return select(rows.c.feature_id, *(rows.c[name] for name in shown), rows.c.tile_geom)
+
+
+def layer_versions(names: Sequence[str]) -> ScalarSelect[Any]:
+    """Return the versions of what tiles show of some layers, as an array in the order of names."""
+    wanted = (
+        func.unnest(literal(list(names), ARRAY(Text)))
+        .table_valued("name", with_ordinality="place", name="wanted")
+        .render_derived()
+    )
+    version = func.coalesce(layer_table.c.data_version, 0)
+    return (
+        select(func.array_agg(aggregate_order_by(version, wanted.c.place)))
+        .select_from(wanted.outerjoin(layer_table, layer_table.c.name == wanted.c.name))
+        .scalar_subquery()
+    )
 
 
 def is_unfiltered(query: FeatureQuery) -> bool:

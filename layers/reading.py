@@ -231,6 +231,11 @@ class CityReader:
         records = await self._pool.fetch_text(sql, values)
         return bytes(records[0][0]) if records and records[0][0] is not None else b""
 
+    async def row_text(self, sql: str, values: list[Any]) -> Sequence[Any]:
+        """Run a statement of one row, compiled beforehand, and return its values."""
+        row: Sequence[Any] = (await self._pool.fetch_text(sql, values))[0]
+        return row
+
     async def ready(self) -> list[str]:
         """Return what keeps the map from being served, in words; empty when nothing does."""
         try:

@@ -1,15 +1,16 @@
 """Rendering of tiles: from a tile set and a place in the grid to bytes."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, DateTime, Double, bindparam
 
 from layers.access import Viewer, access_class
-from layers.queries import envelope
+from layers.queries import envelope, layer_versions
 from layers.sql import Template, compile_template
 from tiles.format import TileCut, TileFormat
 from tiles.grids import buffered_degrees, tile_box
+from tiles.request import RenderedTile, TileRequest
 from tiles.tileset import TileSet
 
 _METRES = ("west_m", "south_m", "east_m", "north_m")
@@ -29,8 +30,8 @@ _AS_OF = bindparam("as_of", type_=DateTime(timezone=True))
 class TileReader(Protocol):
     """What rendering needs of the reading side (``layers.reading.CityReader`` has it)."""
 
-    async def tile_text(self, sql: str, values: list[Any]) -> bytes:
-        """Run a statement of one row and one column of bytes."""
+    async def row_text(self, sql: str, values: list[Any]) -> Sequence[Any]:
+        """Run a compiled statement of one row."""
         ...
 
 
@@ -42,37 +43,33 @@ class TileRenderer:
         self._format = tile_format
         self._templates: dict[tuple[object, ...], Template] = {}
 
-    async def render(
-        self,
-        tileset: TileSet,
-        place: tuple[int, int, int],
-        viewer: Viewer,
-        at: datetime | None = None,
-        as_of: datetime | None = None,
-    ) -> bytes:
-        """Return the tile at ``place`` (zoom, column, row); empty where there is nothing.
+    async def render(self, request: TileRequest) -> RenderedTile:
+        """Return the tile; empty where there is nothing.
 
         Raises:
             TileOutOfRange: If the grid or the tile set has no such tile.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
-        box = tile_box(*place)
-        layers = tileset.layers_at(place[0])
+        box = tile_box(*request.place)
+        zoom = request.place[0]
+        layers = request.tileset.layers_at(zoom)
         if not layers:
-            return b""
-        access = tuple(access_class(layer, viewer) for layer in layers)
-        key = (tileset.name, place[0], access, at is None, as_of is None)
+            return RenderedTile(b"", ())
+        access = tuple(access_class(layer, request.viewer) for layer in layers)
+        times = (request.at is not None, request.as_of is not None)
+        key = (request.tileset.path, zoom, access, *times)
         template = self._templates.get(key)
         if template is None:
-            template = self._compile(tileset, place[0], viewer, at is not None, as_of is not None)
+            template = self._compile(request.tileset, zoom, request.viewer, *times)
             self._templates[key] = template
         values = {
             **dict(zip(_METRES, box, strict=True)),
             **dict(zip(_DEGREES, buffered_degrees(box), strict=True)),
-            "at": at,
-            "as_of": as_of,
+            "at": request.at,
+            "as_of": request.as_of,
         }
-        return await self._reader.tile_text(template.sql, template.values(values))
+        data, versions = await self._reader.row_text(template.sql, template.values(values))
+        return RenderedTile(bytes(data or b""), tuple(versions))
 
     def _compile(
         self, tileset: TileSet, z: int, viewer: Viewer, has_time: bool, has_record_time: bool
@@ -87,4 +84,5 @@ class TileRenderer:
             _AT if has_time else None,
             _AS_OF if has_record_time else None,
         )
-        return compile_template(self._format.statement(cut))
+        versions = layer_versions([layer.name for layer in cut.layers]).label("versions")
+        return compile_template(self._format.statement(cut).add_columns(versions))

@@ -29,6 +29,8 @@ class TileLayer:
 class TileSet:
     """Layers that share tiles, from bottom to top."""
 
+    #: Its path below the service's address of documents: ``maps/NAME`` or ``collections/NAME``.
+    path: str
     name: str
     title: Bilingual
     abstract: Bilingual
@@ -39,6 +41,10 @@ class TileSet:
     bounds: BBox | None = None
     center: tuple[float, float] | None = None
     zoom: float | None = None
+
+    def __hash__(self) -> int:
+        """Hash by path, so that requests for its tiles can be keys."""
+        return hash(self.path)
 
     def layers_at(self, z: int) -> tuple[LayerDefinition, ...]:
         """Return the layers that tiles of zoom ``z`` hold.
@@ -67,6 +73,7 @@ def map_tiles(catalogue: Catalogue, city_map: MapDefinition, viewer: Viewer) -> 
         highest = city_map.max_zoom if entry.max_zoom is None else entry.max_zoom
         entries.append(TileLayer(layer, lowest, min(highest, city_map.max_zoom)))
     return TileSet(
+        f"maps/{city_map.name}",
         city_map.name,
         city_map.title,
         city_map.abstract,
@@ -83,7 +90,15 @@ def layer_tiles(layer: LayerDefinition) -> TileSet:
     """Return the tile set of one layer alone."""
     highest = max(LAYER_MAX_ZOOM, layer.tiles.min_zoom)
     entry = TileLayer(layer, layer.tiles.min_zoom, highest)
-    return TileSet(layer.name, layer.title, layer.abstract, layer.tiles.min_zoom, highest, (entry,))
+    return TileSet(
+        f"collections/{layer.name}",
+        layer.name,
+        layer.title,
+        layer.abstract,
+        layer.tiles.min_zoom,
+        highest,
+        (entry,),
+    )
 
 
 def tile_fields(layer: LayerDefinition, z: int) -> tuple[str, ...]:

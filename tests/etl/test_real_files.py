@@ -35,6 +35,7 @@ from layers.store import Store
 from tests.database import connected
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
+from tiles.request import TileRequest
 from tiles.tileset import layer_tiles
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +158,7 @@ async def look(
         cell = morecantile.tms.get("WebMercatorQuad").tile(spot.x, spot.y, tiles.max_zoom)
         place = (cell.z, cell.x, cell.y)
         renderer = TileRenderer(reader, tile_formats()["mvt"])
-        content = await renderer.render(tiles, place, ANONYMOUS, at=query.at)
+        content = (await renderer.render(TileRequest(tiles, place, at=query.at))).data
         return page, extent, mapbox_vector_tile.decode(content), place
     finally:
         await reader.close()
