@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from layers.check_definition import Bilingual, CheckDefinition, Identifier, Severity
 from layers.check_definition import Strict as _Strict
@@ -202,6 +202,34 @@ class StyleLayer(_Strict):
     in_legend: bool = True
 
 
+class PyramidBand(_Strict):
+    """A band of zooms that share one generalised geometry; other keys are the method's own.
+
+    The methods are those of ``tiles/generalisers``, whose models check these parameters.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    #: Lowest and deepest zoom, both included.
+    zooms: tuple[int, int]
+    method: Identifier
+    #: What the band is made from: the features, or the rows of the next finer band.
+    source: Literal["features", "finer"] = "features"
+    #: The band is built cell by cell; cells are the tiles of this zoom. ``None``: as the method
+    #: finds fitting.
+    cell_zoom: int | None = Field(default=None, ge=0, le=18)
+
+    @property
+    def is_of_finer(self) -> bool:
+        """Whether the band is made from the rows of the next finer band."""
+        return self.source == "finer"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The method's own parameters."""
+        return dict(self.model_extra or {})
+
+
 class TileDefinition(_Strict):
     """How the layer appears in vector tiles."""
 
@@ -215,6 +243,29 @@ class TileDefinition(_Strict):
     min_pixels: float = Field(default=1.0, ge=0)
     #: An integer field whose larger values matter more; used where a tile must choose.
     importance: Identifier | None = None
+    #: From this zoom on tiles show the surveyed geometry; below it, the pyramid's.
+    detail_zoom: int = Field(default=16, ge=0, le=22)
+    #: How the zooms below ``detail_zoom`` are generalised; without it as usual for the geometry.
+    pyramid: tuple[PyramidBand, ...] | None = None
+
+    @model_validator(mode="after")
+    def _bands_follow(self) -> Self:
+        """Bands go from ``min_zoom`` to the zoom before ``detail_zoom``, each zoom once."""
+        expected = self.min_zoom
+        for band in self.pyramid or ():
+            low, high = band.zooms
+            if low != expected or high < low:
+                raise ValueError(
+                    f"pyramid: the band of zooms {low} to {high} should begin at {expected} "
+                    "and end there or deeper; give the bands from the lowest zoom up"
+                )
+            expected = high + 1
+        if self.pyramid is not None and expected != max(self.detail_zoom, self.min_zoom):
+            raise ValueError(
+                f"pyramid: the bands end at zoom {expected - 1}; they should end at "
+                f"{self.detail_zoom - 1}, before the detail zoom"
+            )
+        return self
 
 
 class ShareLevel(StrEnum):

@@ -1,0 +1,1 @@
+"""Methods of generalisation, one module each; every module offers a ``GENERALISER``."""

@@ -1,0 +1,102 @@
+"""Geometries on the grid of tile units of a zoom, which all tiles of that zoom share.
+
+Shapes *in units* have their coordinates counted in tile units from the lower left corner of the
+web map's square; whole numbers are points of the grid.
+"""
+
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tiles.generaliser import HALF_WORLD, Floats, Shapes
+
+#: GEOS types.
+_POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
+
+
+def in_units(shapes: Shapes, unit: float) -> Shapes:
+    """Return shapes of EPSG:3857 in units of ``unit`` metres, unrounded and two-dimensional."""
+    flat = shapely.force_2d(shapes)
+    coordinates = (shapely.get_coordinates(flat) + HALF_WORLD) / unit
+    return _with(flat, coordinates)
+
+
+def in_metres(shapes: Shapes, unit: float) -> Shapes:
+    """Return shapes in units as EPSG:3857."""
+    return _with(shapes, shapely.get_coordinates(shapes) * unit - HALF_WORLD)
+
+
+def _rounded(shapes: Shapes) -> Shapes:
+    return _with(shapes, np.rint(shapely.get_coordinates(shapes)))
+
+
+def _with(shapes: Shapes, coordinates: Floats) -> Shapes:
+    # set_coordinates writes into the array that it is given.
+    return np.asarray(shapely.set_coordinates(shapes.copy(), coordinates), object)
+
+
+def snapped_areas(shapes: Shapes) -> Shapes:
+    """Return areas in units with whole coordinates: valid, or empty where nothing is left.
+
+    A shared border stays shared: what becomes of a vertex depends on the vertex alone, save where
+    an area would touch or cross itself.
+    """
+    rounded = shapely.remove_repeated_points(
+        _with(shapes, np.rint(shapely.get_coordinates(shapes)))
+    )
+    broken = np.flatnonzero(~shapely.is_valid(rounded))
+    if len(broken):
+        # Snap rounding, which the few that fold over themselves need, is dear.
+        valid = areas_only(shapely.make_valid(rounded[broken], method="structure"))
+        valid = shapely.set_precision(valid, 1.0, mode="valid_output")
+        rounded[broken] = shapely.set_precision(valid, 0.0, mode="pointwise")
+    return rounded
+
+
+def snapped_lines(shapes: Shapes) -> Shapes:
+    """Return lines in units with whole coordinates, empty where they shrink to a point."""
+    rounded = shapely.remove_repeated_points(
+        _with(shapes, np.rint(shapely.get_coordinates(shapes)))
+    )
+    parts, owner = shapely.get_parts(rounded, return_index=True)
+    long = shapely.length(parts) > 0
+    if long.all():
+        return np.asarray(rounded, object)
+    return joined(parts[long], owner[long], len(shapes), "lines")
+
+
+def snapped_points(x: Floats, y: Floats, unit: float) -> Shapes:
+    """Return points of EPSG:3857 moved to the grid."""
+    places = np.column_stack([x, y])
+    places = np.rint((places + HALF_WORLD) / unit) * unit - HALF_WORLD
+    return np.asarray(shapely.points(places), object)
+
+
+def areas_only(shapes: NDArray[Any]) -> Shapes:
+    """Return shapes without the points and lines that overlays leave."""
+    shapes = np.asarray(shapes, object).copy()
+    mixed = np.flatnonzero(~np.isin(shapely.get_type_id(shapes), (_POLYGON, _MULTIPOLYGON)))
+    if len(mixed):
+        parts, owner = shapely.get_parts(shapes[mixed], return_index=True)
+        inner, inner_of = shapely.get_parts(parts, return_index=True)
+        owner = owner[inner_of]
+        areal = shapely.get_type_id(inner) == _POLYGON
+        shapes[mixed] = joined(inner[areal], owner[areal], len(mixed), "areas")
+    return shapes
+
+
+def joined(parts: Shapes, owner: NDArray[Any], count: int, kind: str) -> Shapes:
+    """Return ``count`` multi-geometries of parts, given in ascending order of their owner."""
+    make = shapely.multipolygons if kind == "areas" else shapely.multilinestrings
+    made = np.full(count, make([]), object)
+    if len(parts):
+        made[np.unique(owner)] = make(parts, indices=np.unique(owner, return_inverse=True)[1])
+    return made
+
+
+def box_sides(shapes: Shapes) -> Floats:
+    """Return the longer side of each shape's box."""
+    bounds = shapely.bounds(shapes)
+    return np.asarray(np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]))
