@@ -229,6 +229,10 @@ class PyramidBand(_Strict):
         """The method's own parameters."""
         return dict(self.model_extra or {})
 
+    def __hash__(self) -> int:
+        """Hash by zooms, so that tables and statements made for a band can be kept."""
+        return hash(self.zooms)
+
 
 class TileDefinition(_Strict):
     """How the layer appears in vector tiles."""

@@ -354,7 +354,7 @@ class LoadSession:
             bounds = float(west.min()), float(south.min()), float(east.max()), float(north.max())
         return publish_layer(
             self._connection,
-            name,
+            self._layer,
             growth,
             self._survey.recorded_at,
             valid_from=self._header.valid_from,

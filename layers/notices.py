@@ -1,5 +1,7 @@
 """What the store tells its readers when a layer changed: PostgreSQL's NOTIFY."""
 
+from typing import NamedTuple
+
 import orjson
 from sqlalchemy import Connection, func, select
 
@@ -9,15 +11,26 @@ CHANNEL = "onemap_layer"
 LOAD_CHANNEL = "onemap_load"
 
 
-def layer_changed(layer: str, data_version: int) -> str:
-    """Return the notice that ``layer`` is now at ``data_version``."""
-    return orjson.dumps({"layer": layer, "data_version": data_version}).decode()
+class LayerNotice(NamedTuple):
+    """That a layer, or what tiles show of it, changed."""
+
+    layer: str
+    data_version: int
+    #: See ``onemap.tile_change``.
+    tile_version: int
 
 
-def read_notice(payload: str) -> tuple[str, int]:
-    """Return layer and data version of a notice."""
+def announce_layer(connection: Connection, notice: LayerNotice) -> None:
+    """Tell, at the end of the transaction, that a layer changed."""
+    payload = orjson.dumps(notice._asdict()).decode()
+    connection.execute(select(func.pg_notify(CHANNEL, payload)))
+
+
+def read_notice(payload: str) -> LayerNotice:
+    """Read what ``announce_layer`` wrote."""
     notice = orjson.loads(payload)
-    return str(notice["layer"]), int(notice["data_version"])
+    version = int(notice["data_version"])
+    return LayerNotice(str(notice["layer"]), version, int(notice.get("tile_version", version)))
 
 
 def announce_load(connection: Connection, load_id: int) -> None:

@@ -25,10 +25,11 @@ from sqlalchemy import (
 )
 
 from gis import mercator
-from layers.notices import CHANNEL, layer_changed
+from layers.publishing import raise_versions
 from layers.quarantine_view import PLACE
 from layers.system_tables import layer_table, quarantine_table
 from layers.tables import INFINITY, STORAGE_SRID, TILE_SRID
+from layers.tile_changes import BEGINNING, ZOOMS
 
 #: Name of the layer that shows quarantine, where the catalogue has it.
 QUARANTINE_LAYER = "quarantine"
@@ -138,24 +139,17 @@ def publish(connection: Connection) -> None:
     ).one()
     count, first, west, south, east, north = figures
     layer = layer_table.c
-    version = connection.execute(
-        update(layer_table)
-        .where(layer.name == QUARANTINE_LAYER)
-        .values(
-            data_version=layer.data_version + 1,
-            current_count=count,
-            west=func.least(layer.west, west),
-            south=func.least(layer.south, south),
-            east=func.greatest(layer.east, east),
-            north=func.greatest(layer.north, north),
-            valid_from=func.least(layer.valid_from, literal(first, _TIME)),
-            updated_at=func.clock_timestamp(),
-        )
-        .returning(layer.data_version)
-    ).scalar()
-    if version is not None:
-        notice = layer_changed(QUARANTINE_LAYER, int(version))
-        connection.execute(select(func.pg_notify(CHANNEL, notice)))
+    values = {
+        "data_version": layer.data_version + 1,
+        "current_count": count,
+        "west": func.least(layer.west, west),
+        "south": func.least(layer.south, south),
+        "east": func.greatest(layer.east, east),
+        "north": func.greatest(layer.north, north),
+        "valid_from": func.least(layer.valid_from, literal(first, _TIME)),
+        "updated_at": func.clock_timestamp(),
+    }
+    raise_versions(connection, QUARANTINE_LAYER, values, BEGINNING, dict.fromkeys(ZOOMS))
 
 
 def from_wkb(wkb: ColumnElement[Any], srid: int) -> ColumnElement[Any]:

@@ -10,26 +10,22 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     DateTime,
-    ScalarSelect,
     Select,
     Subquery,
     Table,
-    Text,
     func,
     literal,
     select,
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from gis.times import Interval
-from layers.access import ANONYMOUS, AccessClass, Viewer, access_class
+from layers.access import AccessClass, access_class
 from layers.definition import LayerDefinition
 from layers.errors import UnknownField
 from layers.feature_query import BBox, FeatureQuery, read_cursor
 from layers.field_values import read_value
-from layers.system_tables import layer_table
 from layers.tables import (
     INFINITY,
     STORAGE_SRID,
@@ -78,13 +74,13 @@ def layer_rows(
         *(table.c[name] for name in names),
         *_geometry_columns(table, access),
     ]
-    near = _meets(table.c.geom, bbox) if bbox is not None else []
+    near = meets(table.c.geom, bbox) if bbox is not None else []
     current = select(*wanted).where(is_current(table), *near)
     if at is None and as_of is None:
         return current.subquery(layer.name)
     if at is None:
         at = as_of
-    holds = [*_held(table, as_of), *_valid(table, at)]
+    holds = [*held(table, as_of), *valid(table, at)]
     # Two branches, each over the partial index made for it.
     past = select(*wanted).where(is_closed(table), *near, *holds)
     return union_all(current.where(*holds), past).subquery(layer.name)
@@ -119,7 +115,7 @@ def recorded_rows(
     ]
     return (
         select(*wanted)
-        .where(moment == literal(recorded_at, _TIME), *_valid(table, valid_at))
+        .where(moment == literal(recorded_at, _TIME), *valid(table, valid_at))
         .subquery("opened" if opened else "closed")
     )
 
@@ -202,14 +198,16 @@ def _geometry_columns(table: Table, access: AccessClass) -> list[ColumnElement[A
     ]
 
 
-def _held(table: Table, as_of: Moment | None) -> list[ColumnElement[bool]]:
+def held(table: Table, as_of: Moment | None) -> list[ColumnElement[bool]]:
+    """Return the conditions of rows that the map holds to be so, or held at a record time."""
     if as_of is None:
         return [table.c.recorded_to == INFINITY]
     moment = _bound(as_of)
     return [table.c.recorded_from <= moment, table.c.recorded_to > moment]
 
 
-def _valid(table: Table, at: Moment | Interval | None) -> list[ColumnElement[bool]]:
+def valid(table: Table, at: Moment | Interval | None) -> list[ColumnElement[bool]]:
+    """Return the conditions of rows that say something of a valid time; none for ``None``."""
     if at is None:
         return []
     if not isinstance(at, Interval):
@@ -232,7 +230,7 @@ def envelope(bbox: Sequence[float | ColumnElement[float]]) -> ColumnElement[Any]
     return func.ST_MakeEnvelope(*bbox, STORAGE_SRID)
 
 
-def _meets(geometry: ColumnElement[Any], bbox: Box) -> list[ColumnElement[bool]]:
+def meets(geometry: ColumnElement[Any], bbox: Box) -> list[ColumnElement[bool]]:
     """Return the condition that the spatial index answers."""
     return [geometry.bool_op("&&")(_box_geometry(bbox))]
 
@@ -332,42 +330,6 @@ def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
     rows, conditions = _matching(query)
     capped = select(literal(1)).select_from(rows).where(*conditions).limit(limit + 1)
     return select(func.count()).select_from(capped.subquery("capped"))
-
-
-def tile_rows(
-    layer: LayerDefinition,
-    viewer: Viewer = ANONYMOUS,
-    at: Moment | Interval | None = None,
-    as_of: Moment | None = None,
-    fields: tuple[str, ...] = (),
-    bbox: Box | None = None,
-) -> Select[Any]:
-    """Return the rows that a tile is cut from: ``feature_id``, ``fields`` and ``tile_geom``.
-
-    Fields that the viewer may not see are left out. ``tile_geom`` is two-dimensional EPSG:3857.
-
-    Raises:
-        UnknownLayer: If the viewer may not know of the layer.
-    """
-    access = access_class(layer, viewer)
-    shown = tuple(name for name in fields if name in access.fields)
-    rows = layer_rows(layer, access, at, as_of, bbox, shown)
-    return select(rows.c.feature_id, *(rows.c[name] for name in shown), rows.c.tile_geom)
-
-
-def layer_versions(names: Sequence[str]) -> ScalarSelect[Any]:
-    """Return the versions of what tiles show of some layers, as an array in the order of names."""
-    wanted = (
-        func.unnest(literal(list(names), ARRAY(Text)))
-        .table_valued("name", with_ordinality="place", name="wanted")
-        .render_derived()
-    )
-    version = func.coalesce(layer_table.c.data_version, 0)
-    return (
-        select(func.array_agg(aggregate_order_by(version, wanted.c.place)))
-        .select_from(wanted.outerjoin(layer_table, layer_table.c.name == wanted.c.name))
-        .scalar_subquery()
-    )
 
 
 def is_unfiltered(query: FeatureQuery) -> bool:

@@ -5,6 +5,7 @@ from sqlalchemy import column, literal, select, table
 from layers.catalogue import Catalogue
 from layers.errors import SchemaConflict
 from layers.pool import ReadingPool
+from layers.pyramid_schema import columns_held, unfit_bands
 from layers.quarantine_view import comment_of, view_comment
 from layers.schema import expected_revision
 from layers.system_tables import SYSTEM_SCHEMA
@@ -41,15 +42,23 @@ async def shortcomings(pool: ReadingPool, catalogue: Catalogue) -> list[str]:
     held: dict[str, set[str]] = {}
     for layer, name in found:
         held.setdefault(str(layer), set()).add(str(name))
-    return await _stale_views(pool, catalogue) + [
-        f"the table of layer {layer.name} lacks {', '.join(lacking)}: {_REMEDY}"
-        for layer in catalogue.layers.values()
-        if (
-            lacking := [
-                c.name for c in city_table(layer).columns if c.name not in held.get(layer.name, ())
-            ]
-        )
-    ]
+    columns = await pool.fetch(columns_held())
+    lacking_bands = unfit_bands(columns, catalogue.layers.values())
+    return (
+        await _stale_views(pool, catalogue)
+        + lacking_bands
+        + [
+            f"the table of layer {layer.name} lacks {', '.join(lacking)}: {_REMEDY}"
+            for layer in catalogue.layers.values()
+            if (
+                lacking := [
+                    c.name
+                    for c in city_table(layer).columns
+                    if c.name not in held.get(layer.name, ())
+                ]
+            )
+        ]
+    )
 
 
 async def _stale_views(pool: ReadingPool, catalogue: Catalogue) -> list[str]:

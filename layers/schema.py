@@ -21,6 +21,8 @@ from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, SchemaConflict
 from layers.job_schema import renew_queue
+from layers.pyramid_schema import columns_held, renew_bands, unfit_bands
+from layers.pyramid_tables import PYRAMID_SCHEMA
 from layers.quarantine_view import comment_of, make_view, view_comment
 from layers.sql import plain_storage_statement
 from layers.system_tables import SYSTEM_SCHEMA, layer_table
@@ -63,7 +65,7 @@ def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
     _lock(connection)
     _require_postgis(connection)
     done: list[str] = []
-    for schema in (SYSTEM_SCHEMA, CITY_SCHEMA):
+    for schema in (SYSTEM_SCHEMA, CITY_SCHEMA, PYRAMID_SCHEMA):
         connection.execute(CreateSchema(schema, if_not_exists=True))
     before = _revision(connection)
     if before != expected_revision():
@@ -73,6 +75,7 @@ def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
     for layer in catalogue.layers.values():
         if layer.view is None:
             done.extend(_reconcile(connection, layer))
+            done.extend(renew_bands(connection, layer))
         else:
             done.extend(make_view(connection, layer, catalogue))
     rows = [{"name": name} for name in catalogue.layer_names]
@@ -180,7 +183,7 @@ def shortcomings(connection: Connection, catalogue: Catalogue) -> list[str]:
         if not (name in tables if layer.view is None else _is_fresh(connection, layer, catalogue))
     ]
     if not missing:
-        return []
+        return unfit_bands(connection.execute(columns_held()).all(), catalogue.layers.values())
     return [f"layers without a table or view of today: {', '.join(missing)}: run onemap migrate"]
 
 

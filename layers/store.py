@@ -183,13 +183,14 @@ class Store:
                 # Looked at again, now that nobody else writes the layer.
                 load = load_to_revert(run.connection, load_id)
                 counts = revert(run.connection, layer, load, run.recorded_at)
-                outcome = LoadOutcome(
-                    counts.added,
-                    counts.changed,
-                    0,
-                    counts.closed,
-                    publish_layer(run.connection, layer.name, counts.growth, run.recorded_at),
+                version = publish_layer(
+                    run.connection,
+                    layer,
+                    counts.growth,
+                    run.recorded_at,
+                    valid_from=load.valid_from,
                 )
+                outcome = LoadOutcome(counts.added, counts.changed, 0, counts.closed, version)
                 mark_reverted(run.connection, load, mine)
                 run.outcome |= asdict(outcome) | {"quarantined": 0}
         return outcome

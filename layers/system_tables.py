@@ -12,11 +12,12 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SYSTEM_SCHEMA = "onemap"
 _NOW = func.clock_timestamp()
@@ -45,6 +46,42 @@ layer_table = Table(
     Column("north", Double),
     Column("valid_from", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
+    #: Raised by every transaction that changed what tiles of the layer show.
+    Column("tile_version", BigInteger, nullable=False, server_default="0"),
+)
+
+#: The tiles whose bytes a raise of a layer's tile version may have changed: 19 rows a raise, one
+#: a zoom from 0 to 18. Deeper tiles differ where the tile of zoom 18 around them does.
+tile_change_table = Table(
+    "tile_change",
+    metadata,
+    Column("layer", Text, primary_key=True),
+    Column("tile_version", BigInteger, primary_key=True, autoincrement=False),
+    Column("zoom", SmallInteger, primary_key=True, autoincrement=False),
+    #: Tiles of earlier valid times did not change.
+    Column("valid_from", DateTime(timezone=True), nullable=False),
+    #: Tiles of WebMercatorQuad, ``x << 24 | y``, sorted; null is all of them.
+    Column("tiles", ARRAY(BigInteger)),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+
+#: How far the pyramid of a layer's band has come; a band without a row was never built.
+pyramid_table = Table(
+    "pyramid",
+    metadata,
+    Column("layer", Text, primary_key=True),
+    #: The band's lowest zoom.
+    Column("band", SmallInteger, primary_key=True, autoincrement=False),
+    #: Of the definition that its rows were made by; by another they are not used.
+    Column("digest", Text, nullable=False),
+    #: Record time of the last load that it shows, and the layer's data version then.
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("data_version", BigInteger, nullable=False),
+    #: Current rows.
+    Column("row_count", BigInteger, nullable=False),
+    Column("built_at", DateTime(timezone=True), nullable=False),
+    #: How long the last building took.
+    Column("seconds", Double, nullable=False),
 )
 
 #: One row a load: what came, from where, by whom, and what became of it.

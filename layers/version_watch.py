@@ -87,8 +87,9 @@ class VersionWatch:
             self._versions[name] = max(version, self._versions.get(name, 0))
 
     def _hear(self, _connection: object, _process: int, _channel: str, payload: object) -> None:
-        layer, version = read_notice(str(payload))
-        self._versions[layer] = max(version, self._versions.get(layer, 0))
+        notice = read_notice(str(payload))
+        known = self._versions.get(notice.layer, 0)
+        self._versions[notice.layer] = max(notice.data_version, known)
 
     def _hear_load(
         self, _connection: object, _process: int, _channel: str, payload: object

@@ -5,7 +5,8 @@ from typing import Any
 from layers.catalogue import Catalogue
 from layers.code_list import CodeList
 from layers.definition import Bilingual, LayerDefinition, Slot, StyleLayer
-from tiles.style_values import Language, code_color_field, coded_list, expand, representative
+from layers.tile_fields import code_color_field
+from tiles.style_values import Language, coded_list, expand, representative
 
 #: MapLibre style layer type → legend kind and the paint property that classifies.
 _KINDS = {

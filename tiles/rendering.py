@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, DateTime, Double, bindparam
 
 from layers.access import Viewer, access_class
-from layers.queries import envelope, layer_versions
+from layers.queries import envelope
 from layers.sql import Template, compile_template
+from layers.tile_queries import layer_versions
 from tiles.format import TileCut, TileFormat
 from tiles.grids import buffered_degrees, tile_box
 from tiles.request import RenderedTile, TileRequest

@@ -8,6 +8,7 @@ from layers.catalogue import Catalogue
 from layers.code_list import CodeList
 from layers.definition import FieldType, LayerDefinition
 from layers.errors import DefinitionError
+from layers.tile_fields import code_color_field, is_label
 
 #: Colour of a value that its code list gives no colour.
 UNCODED_COLOR = "#b9b7b1"
@@ -23,18 +24,6 @@ class Language(StrEnum):
     CHINESE = "zh"
     ENGLISH = "en"
     BOTH = "both"
-
-
-def code_color_field(value: object) -> str | None:
-    """Return the field of a ``{code_color: FIELD}``, or ``None`` for any other value."""
-    if isinstance(value, dict) and set(value) == {"code_color"}:
-        return str(value["code_color"])
-    return None
-
-
-def is_label(value: object) -> bool:
-    """Tell whether a value is ``{label: true}``."""
-    return isinstance(value, dict) and value == {"label": True}
 
 
 def expand(value: Any, layer: LayerDefinition, catalogue: Catalogue, language: Language) -> Any:
@@ -104,33 +93,6 @@ def _label(layer: LayerDefinition, language: Language) -> Any:
         ["format", chinese, {}, "\n", {}, english, second],
         ["format", chinese, {}],
     ]
-
-
-def used_fields(layer: LayerDefinition) -> tuple[str, ...]:
-    """Return the fields that a layer's style draws by, in the order of the definition."""
-    used: set[str] = set()
-    for entry in layer.style:
-        for part in (entry.paint, entry.layout, entry.filter):
-            used.update(_fields_in(part, layer))
-    return tuple(name for name in layer.field_names if name in used)
-
-
-def _fields_in(value: Any, layer: LayerDefinition) -> Iterator[str]:
-    field = code_color_field(value)
-    if field is not None:
-        yield field
-    elif is_label(value) and layer.label is not None:
-        yield layer.label.zh
-        if layer.label.en is not None:
-            yield layer.label.en
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _fields_in(part, layer)
-    elif isinstance(value, list):
-        if len(value) == 2 and value[0] in ("get", "has") and isinstance(value[1], str):
-            yield value[1]
-        for part in value:
-            yield from _fields_in(part, layer)
 
 
 def images_in(value: Any) -> Iterator[str]:

@@ -7,10 +7,10 @@ from layers.catalogue import Catalogue
 from layers.definition import Bilingual, LayerDefinition
 from layers.feature_query import BBox
 from layers.map_definition import MapDefinition
+from layers.tile_fields import tile_fields
 from tiles.grids import TileOutOfRange
-from tiles.style_values import used_fields
 
-#: From this zoom on tiles carry the surveyed geometry, every feature and the business keys.
+#: From this zoom on tiles cut without a pyramid carry the surveyed geometry and every feature.
 FULL_DETAIL_ZOOM = 14
 #: Deepest zoom of the tiles of a single layer; front ends draw deeper zooms from these.
 LAYER_MAX_ZOOM = 18
@@ -99,20 +99,6 @@ def layer_tiles(layer: LayerDefinition) -> TileSet:
         highest,
         (entry,),
     )
-
-
-def tile_fields(layer: LayerDefinition, z: int) -> tuple[str, ...]:
-    """Return the attributes that a layer's features carry in tiles of zoom ``z``.
-
-    These are the fields its definition names for tiles and those that its style draws by, each
-    from its own zoom, and from ``FULL_DETAIL_ZOOM`` the business key. The rest comes by the
-    feature's id.
-    """
-    names = [*layer.tiles.fields, *used_fields(layer)]
-    if z >= FULL_DETAIL_ZOOM:
-        names = [*layer.key, *names]
-    zooms = layer.tiles.field_zooms
-    return tuple(dict.fromkeys(name for name in names if z >= zooms.get(name, 0)))
 
 
 def deepest_fields(entry: TileLayer) -> tuple[str, ...]:

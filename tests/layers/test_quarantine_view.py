@@ -12,9 +12,10 @@ from layers.catalogue import load_catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused, SchemaConflict
 from layers.feature_query import FeatureQuery
-from layers.queries import feature_page, tile_rows
+from layers.queries import feature_page
 from layers.sql import compile_for_asyncpg
 from layers.store import BadRow, LoadHeader, Store
+from layers.tile_queries import tile_rows
 from tests.database import connected
 from tests.layers.conftest import catalogue_of, plot_definition
 from tests.layers.surveys import batch, day, load, square

@@ -8,12 +8,13 @@ from layers.access import ANONYMOUS, Viewer
 from layers.catalogue import Catalogue, load_catalogue
 from layers.definition import LayerDefinition, Slot
 from layers.errors import DefinitionError
+from layers.tile_fields import tile_fields, used_fields
 from tests.api.town import read_catalogue
 from tiles.icon_shapes import ICON_NAMES
 from tiles.legends import layer_legend
-from tiles.style_values import Language, expand, images_in, representative, used_fields
+from tiles.style_values import Language, expand, images_in, representative
 from tiles.styles import compose_style, used_icons
-from tiles.tileset import map_tiles, tile_fields
+from tiles.tileset import map_tiles
 
 TOWN = read_catalogue()
 SHIPPED = load_catalogue()

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 from layers.definition import LayerDefinition
 from layers.sql import compile_for_asyncpg
+from layers.tile_fields import tile_fields
 from tests.api.town import read_catalogue
 from tiles.format import TileCut
 from tiles.grids import buffered_degrees, tile_box
 from tiles.registry import tile_formats
-from tiles.tileset import FULL_DETAIL_ZOOM, tile_fields
+from tiles.tileset import FULL_DETAIL_ZOOM
 
 LAYERS = read_catalogue().layers
 
@@ -64,5 +65,5 @@ def test_fields_come_from_their_own_zoom_and_the_key_in_full_detail() -> None:
     lane = LAYERS["lane"]
     assert tile_fields(lane, 11) == ()
     assert tile_fields(lane, 12) == ("name", "name_en")
-    assert tile_fields(lane, FULL_DETAIL_ZOOM) == ("number", "name", "name_en")
+    assert tile_fields(lane, lane.tiles.detail_zoom) == ("number", "name", "name_en")
     assert tile_fields(LAYERS["lamp"], 5) == ("lit", "built", "checked", "kind")

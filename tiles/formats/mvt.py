@@ -3,14 +3,25 @@
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, LargeBinary, ScalarSelect, Select, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    ScalarSelect,
+    Select,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from layers.definition import FieldType, LayerDefinition
-from layers.queries import tile_rows
 from layers.tables import TILE_SRID
+from layers.tile_fields import tile_fields
+from layers.tile_queries import tile_rows
 from tiles.format import TileCut, TileFormat
 from tiles.grids import BUFFER, EXTENT, unit_size
-from tiles.tileset import FULL_DETAIL_ZOOM, tile_fields
+from tiles.tileset import FULL_DETAIL_ZOOM
 
 #: How far simplified lines may lie from the surveyed ones, in tile units (16 make a pixel of a
 #: 256-pixel tile). Features of a coverage are simplified apart, so their gap stays below a
@@ -48,23 +59,28 @@ def _concatenated(left: ColumnElement[Any], right: ColumnElement[Any]) -> Column
 
 def _layer_bytes(layer: LayerDefinition, cut: TileCut) -> ScalarSelect[Any]:
     fields = tile_fields(layer, cut.z)
-    rows = tile_rows(layer, cut.viewer, cut.at, cut.as_of, fields, cut.degrees).subquery("rows")
-    attributes = [_attribute(layer, name, rows.c[name]) for name in fields if name in rows.c]
     envelope = func.ST_MakeEnvelope(*cut.box, TILE_SRID)
+    area = func.ST_Expand(envelope, BUFFER * unit_size(cut.z))
+    rows = tile_rows(
+        layer, cut.viewer, cut.at, cut.as_of, fields, cut.degrees, cut.z, area
+    ).subquery("rows")
+    attributes = [_attribute(layer, name, rows.c[name]) for name in fields if name in rows.c]
     shape: ColumnElement[Any] = rows.c.tile_geom
     generalised = cut.z < FULL_DETAIL_ZOOM and layer.geometry.dimension > 0
     if generalised:
         keeps_small = layer.geometry.mixed or layer.geometry.dimension == 1
-        shape = func.ST_Simplify(shape, _tolerance(layer, cut.z), keeps_small)
+        simplified = func.ST_Simplify(shape, _tolerance(layer, cut.z), keeps_small)
+        shape = case((rows.c.generalised, shape), else_=simplified)
     # No condition stands around ST_AsMVTGeom: the planner would compute it twice. ST_AsMVT
     # passes over features without geometry by itself.
     features = select(
-        rows.c.feature_id,
+        rows.c.tile_id.label("feature_id"),
         *attributes,
         func.ST_AsMVTGeom(shape, envelope, EXTENT, BUFFER, True).label("geom"),
     )
     if generalised and layer.tiles.min_pixels > 0:
-        features = features.where(_size(rows.c.tile_geom) >= _least_size(layer, cut.z))
+        seen = _size(rows.c.tile_geom) >= _least_size(layer, cut.z)
+        features = features.where(or_(rows.c.generalised, seen))
     tile = features.subquery("tile")
     encoded = func.ST_AsMVT(
         tile.table_valued(), layer.name, EXTENT, "geom", "feature_id"
