@@ -148,7 +148,7 @@ def moved_shapes(
     Yields:
         Row numbers, the geometries of the survey, and those before (``None`` where new).
     """
-    stage, held = view.stage, view.held(view.layer.name)
+    stage, held = view.stage, view.held_by_key()
     same = [stage.c[name] == held.c[name] for name in view.layer.key]
     new, old = func.ST_AsBinary(stage.c.geom), func.ST_AsBinary(held.c.geom)
     statement = (

@@ -1,13 +1,18 @@
-"""Transform many positions of one area quickly: by a polynomial that is fitted there and tested.
+"""Transform positions quickly: by polynomials that are fitted to squares of the plane and tested.
 
-Over an area of a city a map projection is so smooth that a polynomial of degree 7 in both
+Over a square of 131 km a map projection is so smooth that a polynomial of degree 7 in both
 coordinates follows it to far below a micrometre. It is fitted to the exact transformation at
-Chebyshev nodes of the area (Trefethen, "Approximation Theory and Approximation Practice", 2013,
-chapter 3) and compared with it at other places; where they differ too much, or the positions are
-few, the exact transformation does the work.
+Chebyshev nodes of the square (Trefethen, "Approximation Theory and Approximation Practice", 2013,
+chapter 3) and compared with it at other places; where they differ too much the exact
+transformation does the work.
+
+The squares are those of a fixed grid, and each position is worked out alike whatever stands beside
+it: what a survey says again, in another file or another order, comes out in the very same bytes,
+and is found to be unchanged.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +22,16 @@ Transform = Callable[[Array, Array], tuple[Array, Array]]
 
 #: Degrees; a tenth of a micrometre on the ground.
 TOLERANCE = 1e-12
-#: From this many positions on the fit costs less than it saves.
-_WORTHWHILE = 20_000
+#: Side of a square, in the source's unit.
+_SIDE = 131_072.0
 _DEGREE = 7
 _NODES = _DEGREE + 3
 #: Positions worked on at a time: their powers fit the processor's cache.
 _CHUNK = 4_096
+#: Products of matrices come out alike only in whole blocks of columns.
+_BLOCK = 64
+#: Positions further apart than so many squares are no survey of a country.
+_MOST_SQUARES = 4_096
 #: Exponents of the terms, (u, v), by degree.
 _TERMS = [(total - j, j) for total in range(_DEGREE + 1) for j in range(total + 1)]
 
@@ -33,6 +42,8 @@ class LocalPolynomial:
     def __init__(self, exact: Transform, tolerance: float = TOLERANCE) -> None:
         self._exact = exact
         self._tolerance = tolerance
+        #: By square, the transformation there.
+        self._known: dict[tuple[float, float], Transform] = {}
 
     def __call__(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Transform positions.
@@ -44,13 +55,34 @@ class LocalPolynomial:
         Returns:
             Longitudes and latitudes in degrees, as the exact transformation has them.
         """
-        if len(x) < _WORTHWHILE:
+        if not len(x):
             return self._exact(x, y)
-        area = _Area.around(x, y)
-        fitted = self._fit(area) if area is not None else None
-        if area is None or fitted is None:
+        sides = [(float(part.min()) // _SIDE, float(part.max()) // _SIDE) for part in (x, y)]
+        if all(first == last for first, last in sides):
+            return self._within(sides[0][0], sides[1][0])(x, y)
+        across, along = (last - first + 1 for first, last in sides)
+        if not across * along <= _MOST_SQUARES:
             return self._exact(x, y)
-        return _evaluate(fitted, area, x, y)
+        places = (x // _SIDE - sides[0][0]) * along + (y // _SIDE - sides[1][0])
+        return self._by_squares(places.astype(np.int16), x, y)
+
+    def _by_squares(self, squares: NDArray[np.int16], x: Array, y: Array) -> tuple[Array, Array]:
+        result = np.empty((2, len(x)))
+        order = np.argsort(squares, kind="stable")
+        for some in np.split(order, np.flatnonzero(np.diff(squares[order])) + 1):
+            column, row = float(x[some[0]]) // _SIDE, float(y[some[0]]) // _SIDE
+            result[:, some] = self._within(column, row)(x[some], y[some])
+        return result[0], result[1]
+
+    def _within(self, column: float, row: float) -> Transform:
+        """Return the transformation within a square, fitted at its first use."""
+        known = self._known.get((column, row))
+        if known is None:
+            area = _Area(((column + 0.5) * _SIDE, (row + 0.5) * _SIDE), (_SIDE / 2, _SIDE / 2))
+            fitted = self._fit(area)
+            known = self._exact if fitted is None else partial(_evaluate, fitted, area)
+            self._known[column, row] = known
+        return known
 
     def _fit(self, area: "_Area") -> Array | None:
         """Return the coefficients, (terms, 2), or ``None`` where they are not good enough."""
@@ -74,15 +106,6 @@ class _Area:
     def __init__(self, centre: tuple[float, float], half: tuple[float, float]) -> None:
         self._centre = centre
         self._half = half
-
-    @classmethod
-    def around(cls, x: Array, y: Array) -> "_Area | None":
-        """Return the box around positions; ``None`` where one of them is not finite."""
-        west, east, south, north = float(x.min()), float(x.max()), float(y.min()), float(y.max())
-        if not np.isfinite([west, east, south, north]).all():
-            return None
-        half = max((east - west) / 2, 1.0), max((north - south) / 2, 1.0)
-        return cls(((east + west) / 2, (north + south) / 2), half)
 
     def positions(self, u: Array, v: Array) -> tuple[Array, Array]:
         """Return the source coordinates of places in the box."""
@@ -110,5 +133,9 @@ def _evaluate(fitted: Array, area: _Area, x: Array, y: Array) -> tuple[Array, Ar
     for begin in range(0, len(x), _CHUNK):
         part = slice(begin, begin + _CHUNK)
         u, v = area.places(x[part], y[part])
-        result[:, part] = terms @ _powers(u, v)[1:] + constants[:, np.newaxis]
+        powers = _powers(u, v)[1:]
+        count = powers.shape[1]
+        if count % _BLOCK:
+            powers = np.pad(powers, ((0, 0), (0, -count % _BLOCK)))
+        result[:, part] = (terms @ powers)[:, :count] + constants[:, np.newaxis]
     return result[0], result[1]

@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     select,
     text,
 )
@@ -93,18 +94,32 @@ def _changed(survey: Survey) -> Select[Any]:
     """Return the old shape of what the survey gives another one, by ``_LEAST_SHARE`` at least."""
     held, difference = city_table(survey.layer).alias("held"), difference_table()
     stage = stage_table(survey.layer)
-    unlike = func.ST_AsBinary(held.c.geom).is_distinct_from(func.ST_AsBinary(stage.c.geom))
-    differing = func.ST_Area(func.ST_SymDifference(held.c.geom, stage.c.geom))
-    smaller = func.least(func.ST_Area(held.c.geom), func.ST_Area(stage.c.geom))
-    # The cheap condition first: most of what changes keeps its shape.
-    moved = case((unlike, differing >= _LEAST_SHARE * smaller), else_=False)
-    return (
-        select(held.c.feature_id, literal(True), held.c.geom)
+    pair = (
+        select(held.c.feature_id, held.c.geom.label("old"), stage.c.geom.label("new"))
         .select_from(difference)
         .join(stage, stage.c.source_row == difference.c.source_row)
         .join(held, _held_before(held, difference))
-        .where(difference.c.held, moved)
+        .where(difference.c.held)
+        # Joined before anything is measured: the planner, for fear of measuring, would otherwise
+        # read the whole layer to look up a few rows.
+        .offset(literal_column("0"))
+        .subquery("pair")
     )
+    old, new = pair.c.old, pair.c.new
+    differing = func.ST_Area(func.ST_SymDifference(old, new))
+    smaller = func.least(func.ST_Area(old), func.ST_Area(new))
+    # The cheap condition first: most of what changes keeps its shape, begun at whichever vertex.
+    unlike = _plain(old).is_distinct_from(_plain(new))
+    moved = case((unlike, differing >= _LEAST_SHARE * smaller), else_=False)
+    return select(pair.c.feature_id, literal(True), old).where(moved)
+
+
+def _plain(shape: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a shape's bytes, alike for all ways to begin and to wind its outline.
+
+    Positions are rounded to 0.1 mm: what differs by less is no other shape.
+    """
+    return func.ST_AsBinary(func.ST_Normalize(func.ST_SnapToGrid(shape, 1e-9)))
 
 
 def _ended(survey: Survey) -> Select[Any]:

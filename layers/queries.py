@@ -86,6 +86,21 @@ def layer_rows(
     return union_all(current.where(*holds), past).subquery(layer.name)
 
 
+def held_rows(layer: LayerDefinition, access: AccessClass, at: datetime) -> Subquery:
+    """Return the rows of ``layer_rows`` at a moment, for joins by business key.
+
+    The index over the key has current and closed rows: read as one branch, a few keys are looked
+    up in it, where two branches in union would both be read from end to end.
+    """
+    table = city_table(layer)
+    wanted = [
+        *(table.c[name] for name in (*SYSTEM_COLUMNS, *access.fields)),
+        *_geometry_columns(table, access),
+    ]
+    rows = select(*wanted).where(*held(table, None), *valid(table, at))
+    return rows.subquery(f"{layer.name}_held")
+
+
 def recorded_rows(
     layer: LayerDefinition,
     access: AccessClass,

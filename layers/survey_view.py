@@ -27,7 +27,7 @@ from layers.access import AccessClass
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.load_session import LoadSession
-from layers.queries import layer_rows
+from layers.queries import held_rows, layer_rows
 
 
 class SurveyView:
@@ -75,6 +75,11 @@ class SurveyView:
         layer = self.layer if name == self.layer.name else self.catalogue.layer(name)
         access = AccessClass(layer.name, layer.field_names, None)
         return layer_rows(layer, access, at=self.valid_from)
+
+    def held_by_key(self) -> Subquery:
+        """Return the rows of ``held`` of the survey's own layer, for joins by business key."""
+        access = AccessClass(self.layer.name, self.layer.field_names, None)
+        return held_rows(self.layer, access, self.valid_from)
 
     def held_within(self, name: str, box: ColumnElement[Any]) -> Any:
         """Return the rows of ``held`` whose box meets ``box``, as a lateral subquery.

@@ -81,7 +81,7 @@ class _Check(SurveyCheckBase):
             if not (hashes[1:] == hashes[:-1]).any():
                 return None
         else:
-            held = view.held(view.layer.name)
+            held = view.held_by_key()
             before = and_(*(stage.c[name] == held.c[name] for name in view.layer.key))
             other = or_(*(stage.c[name].is_distinct_from(held.c[name]) for name in self.names))
             values = values.select_from(stage.outerjoin(held, before)).where(other)
