@@ -61,6 +61,7 @@ class CheckRows:
     delivered: Delivered | None = None
     #: What a check found out while batches were examined, for when they pass in order.
     kept: dict[object, Any] = field(default_factory=dict)
+    _texts: dict[str, pa.Array] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -82,9 +83,16 @@ class CheckRows:
             present = pc.and_(present, pc.not_equal(pc.fill_null(values, ""), ""))
         return as_mask(present)
 
+    def text(self, name: str) -> pa.Array:
+        """Return the values as text; an empty one is null."""
+        known = self._texts.get(name)
+        if known is None:
+            known = self._texts[name] = to_text(self.values(name))
+        return known
+
     def texts(self, name: str) -> NDArray[np.object_]:
-        """Return the values as text, ``None`` where null."""
-        return np.asarray(to_text(self.values(name)).to_numpy(zero_copy_only=False))
+        """Return the values as Python's text, ``None`` where null."""
+        return np.asarray(self.text(name).to_numpy(zero_copy_only=False))
 
     def quantity(self, name: str) -> Numbers:
         """Return numbers, or days since 1970 of dates and times; NaN where null."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -73,10 +74,9 @@ def read_plain(wkb: pa.Array, dimension: int) -> tuple[Counts, Array] | None:
     )
     if not np.array_equal(lengths, layout.head + counts * _VERTEX):
         return None
-    view = memoryview(data.data)
-    firsts, ends = (starts + layout.head).tolist(), (starts + lengths).tolist()
-    inside = b"".join([view[first:end] for first, end in zip(firsts, ends, strict=True)])
-    vertices = np.frombuffer(inside, dtype=np.float64).reshape(-1, 2)
+    inside = pc.binary_slice(wkb, layout.head, int(lengths.max()))
+    vertices = np.frombuffer(inside.buffers()[2], dtype=np.float64, count=2 * int(counts.sum()))
+    vertices = vertices.reshape(-1, 2)
     if dimension == 2 and not _rings_are_closed(vertices, counts):
         return None
     if dimension == 0 and not np.isfinite(vertices).all():

@@ -15,6 +15,7 @@ from etl.faults import Fault, Mask, rows_of
 from etl.plain_wkb import read_plain
 from gis.crs import Box, SourceCrs, ToStorage, suspect
 from gis.geometry import Geometries, inner_points, repair, to_multi, to_single, with_heights
+from gis.star_rings import star_shaped
 from layers.definition import GeometryDefinition
 from layers.errors import LoadRefused
 from layers.geometry_column import GeometryColumn, plain_rows
@@ -39,14 +40,26 @@ class Heights:
 class Plain:
     """Geometries of one part without holes, which need no Python object to be kept."""
 
+    #: 0 for points, 1 for lines, 2 for areas.
+    dimension: int
     #: Which rows of the batch they are.
     rows: Mask
-    #: EPSG:4490, in single parts.
-    shapes: Geometries
     #: Vertices of each.
     counts: NDArray[np.int64]
     #: EPSG:4490, longitude and latitude of all vertices, (n, 2).
     coordinates: Array
+
+    @cached_property
+    def shapes(self) -> Geometries:
+        """The geometries themselves, EPSG:4490, in single parts; made when first asked for."""
+        return _of_vertices(self.coordinates, self.counts, self.dimension)
+
+    def only(self, kept: Mask) -> "Plain":
+        """Return some of them."""
+        rows = self.rows.copy()
+        rows[rows] = kept
+        chosen = np.repeat(kept, self.counts)
+        return Plain(self.dimension, rows, self.counts[kept], self.coordinates[chosen])
 
 
 @dataclass(frozen=True)
@@ -203,14 +216,15 @@ class ShapeMaker:
             return None
         if not (lat.min() >= south and lat.max() <= north):
             return None
-        coordinates = np.column_stack((lon, lat))
-        shapes = _of_vertices(coordinates, counts, self._definition.dimension)
-        valid = shapely.is_valid(shapes)
-        if valid.all():
-            return Plain(rows, shapes, counts, coordinates)
-        rows = rows.copy()
-        rows[rows] = valid
-        return Plain(rows, shapes[valid], counts[valid], coordinates[np.repeat(valid, counts)])
+        plain = Plain(self._definition.dimension, rows, counts, np.column_stack((lon, lat)))
+        valid = np.zeros(len(counts), dtype=bool)
+        if plain.dimension == 2:
+            valid = star_shaped(lon, lat, counts)
+        if not valid.any():
+            valid = shapely.is_valid(plain.shapes)
+        elif not valid.all():
+            valid[~valid] = shapely.is_valid(plain.only(~valid).shapes)
+        return plain if valid.all() else plain.only(valid)
 
     def _thoroughly(
         self,

@@ -27,6 +27,10 @@ Codes = NDArray[np.int64]
 
 #: Sides that are kept in memory (16 bytes each) before they go to disk.
 _IN_MEMORY = 3_000_000
+#: The bits of the hashes, from these on, by which pairs of sides are sought before the rest is
+#: sorted, and how few sides are sorted at once.
+_SHIFTS = (np.uint64(0), np.uint64(30))
+_FEW_SIDES = 1_024
 #: Parts that the sides on disk are divided into by their hash.
 _PARTS = 32
 #: Odd constants of Vigna's splitmix64 finaliser (public domain).
@@ -71,17 +75,17 @@ def _sides(
     """Return the sides, the vertex each begins at in ``paths``, and which were turned round."""
     grain = _grain(tolerance)
     ends = _mixed(np.rint(paths.lon / grain), np.rint(paths.lat / grain))
-    at = paths.side
-    start, end = ends[at], ends[at + 1]
-    path = paths.path[at]
-    turned = _turned(paths, at, path)[path]
-    upwards = (start < end) ^ turned ^ against
-    real = start != end
-    codes = (rows[paths.owner[path]] << 1) | upwards
-    hashes = start + end
-    if real.all():
-        return Sides(hashes, codes), at, turned ^ against
-    return Sides(hashes[real], codes[real]), at[real], (turned ^ against)[real]
+    if not len(ends):
+        nothing = np.zeros(0, dtype=np.int64)
+        return Sides(ends, nothing), nothing, np.zeros(0, dtype=bool)
+    start, end = ends[:-1], ends[1:]
+    turned_paths = _turned(paths) ^ against
+    path = paths.path[paths.starts]
+    turned = np.repeat(turned_paths, paths.counts)[:-1]
+    codes = np.repeat(rows[paths.owner[path]] << 1, paths.counts)[:-1]
+    codes |= (start < end) ^ turned
+    real = paths.inner & (start != end)
+    return Sides((start + end)[real], codes[real]), np.flatnonzero(real), turned[real]
 
 
 def _grain(tolerance: float) -> float:
@@ -101,18 +105,11 @@ def _mixed(x: Array, y: Array) -> Hashes:
     return mixed
 
 
-def _turned(paths: Paths, at: NDArray[np.int64], path: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which rings run so that their area lies on the right."""
-    if not len(at):
-        return np.zeros(len(paths.owner), dtype=bool)
+def _turned(paths: Paths) -> NDArray[np.bool_]:
+    """Tell which paths with vertices are rings that run so that their area lies on the right."""
+    hole = paths.hole[paths.path[paths.starts]]
     # About a near origin, or the shoelace formula would lose small areas to rounding.
-    x, y = paths.lon - paths.lon[0], paths.lat - paths.lat[0]
-    doubled = x[at] * y[at + 1]
-    doubled -= x[at + 1] * y[at]
-    first = np.flatnonzero(np.append(True, path[1:] != path[:-1]))
-    turned = np.zeros(len(paths.owner), dtype=bool)
-    turned[path[first]] = np.add.reduceat(doubled, first) < 0
-    return turned ^ paths.hole
+    return np.asarray((paths.doubled(*paths.away) < 0) ^ hole)
 
 
 #: Is told of rows that meet along a side: two arrays of like length.
@@ -126,6 +123,10 @@ def left_over(sides: Sides, meet: Meet | None = None) -> Sides:
         sides: The sides.
         meet: Is told which rows have two sides that cancelled.
     """
+    for shift in _SHIFTS:
+        if len(sides) < _FEW_SIDES:
+            break
+        sides = _without_pairs(sides, shift, meet)
     if not len(sides):
         return sides
     order = np.argsort(sides.hashes)
@@ -138,6 +139,47 @@ def left_over(sides: Sides, meet: Meet | None = None) -> Sides:
         pairs = first[(lengths == 2) & (balance == 0)]
         meet(codes[pairs] >> 1, codes[pairs + 1] >> 1)
     return Sides(hashes[kept], codes[kept])
+
+
+def _without_pairs(sides: Sides, shift: np.uint64, meet: Meet | None) -> Sides:
+    """Return the sides without most of the pairs that cancel, which takes no sorting.
+
+    Every side is put into a place of a table that some bits of its hash name. Those that find one
+    with their own hash there are a pair with it, if they are the only ones that do.
+
+    Args:
+        sides: The sides.
+        shift: Which bits of the hashes to use: those from here on.
+        meet: Is told which rows have two sides that cancelled.
+    """
+    hashes, codes, count = sides.hashes, sides.codes, len(sides)
+    bits = count.bit_length()
+    place = ((hashes >> shift) & np.uint64((1 << bits) - 1)).view(np.int64)
+    # Small numbers: the table stays in the processor's cache.
+    numbers = np.arange(count, dtype=np.int32 if count < 1 << 31 else np.int64)
+    # Which of several that share a place is found there does not matter.
+    table = np.empty(1 << bits, dtype=numbers.dtype)
+    table[place] = numbers
+    found = table[place]
+    one = np.flatnonzero((hashes[found] == hashes) & (found != numbers))
+    other = found[one]
+    back = table[:count]
+    back[other] = one
+    alone = back[other] == one
+    if not alone.all():
+        # Three sides or more with one hash: to be counted.
+        crowded = np.zeros(count, dtype=bool)
+        crowded[other[~alone]] = True
+        alone = ~crowded[other]
+        one, other = one[alone], other[alone]
+    opposite = ((codes[one] ^ codes[other]) & 1).astype(bool)
+    one, other = one[opposite], other[opposite]
+    if meet is not None:
+        meet(codes[one] >> 1, codes[other] >> 1)
+    rest = np.ones(count, dtype=bool)
+    rest[one] = False
+    rest[other] = False
+    return Sides(hashes[rest], codes[rest])
 
 
 class SideLedger:

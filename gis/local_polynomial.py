@@ -116,13 +116,17 @@ class _Area:
         return (x - self._centre[0]) / self._half[0], (y - self._centre[1]) / self._half[1]
 
 
-def _powers(u: Array, v: Array) -> Array:
-    """Return every term at every place, (terms, n)."""
-    powers = np.empty((len(_TERMS), len(u)))
+def _powers(u: Array, v: Array, out: Array | None = None) -> Array:
+    """Return every term at every place, (terms, n); in ``out``, where it is given."""
+    powers = np.empty((len(_TERMS), len(u))) if out is None else out
     powers[0] = 1.0
-    for place, (i, j) in enumerate(_TERMS[1:], start=1):
-        before = _TERMS.index((i - 1, j)) if i else _TERMS.index((i, j - 1))
-        np.multiply(powers[before], u if i else v, out=powers[place])
+    first = 0
+    for degree in range(1, _DEGREE + 1):
+        # All terms of a degree are those of the one before times u, and the last of them times v.
+        end = first + degree
+        np.multiply(powers[first:end], u, out=powers[end : end + degree])
+        np.multiply(powers[end - 1], v, out=powers[end + degree])
+        first = end
     return powers
 
 
@@ -130,12 +134,13 @@ def _evaluate(fitted: Array, area: _Area, x: Array, y: Array) -> tuple[Array, Ar
     result = np.empty((2, len(x)))
     # The two constants are added last, to sums that are small: that keeps every digit.
     constants, terms = fitted[0], np.ascontiguousarray(fitted[1:].T)
+    powers = np.zeros((len(_TERMS), _CHUNK))
     for begin in range(0, len(x), _CHUNK):
         part = slice(begin, begin + _CHUNK)
         u, v = area.places(x[part], y[part])
-        powers = _powers(u, v)[1:]
-        count = powers.shape[1]
-        if count % _BLOCK:
-            powers = np.pad(powers, ((0, 0), (0, -count % _BLOCK)))
-        result[:, part] = (terms @ powers)[:, :count] + constants[:, np.newaxis]
+        count = len(u)
+        _powers(u, v, powers[:, :count])
+        # Whole blocks; what stands in the columns beyond does not matter.
+        product = terms @ powers[1:, : count + -count % _BLOCK]
+        result[:, part] = product[:, :count] + constants[:, np.newaxis]
     return result[0], result[1]

@@ -30,32 +30,32 @@ def areas(paths: Paths, count: int) -> Array:
     """
     if not len(paths.path):
         return np.zeros(count)
-    of_path = paths.path
-    first = paths.starts
-    x = np.radians(paths.lon - paths.lon[first][of_path])
-    y = _heights(paths)
-    inner = paths.inner
-    cross = (x[:-1] * y[1:] - x[1:] * y[:-1])[inner]
-    sums = np.abs(np.bincount(of_path[:-1][inner], cross, len(first))) / 2 * CGCS2000_A
-    signed = np.where(paths.hole, -sums, sums) * paths.ring
-    return np.asarray(np.bincount(paths.owner, signed, count), dtype=np.float64)
+    path = paths.path[paths.starts]
+    doubled = paths.doubled(np.radians(paths.away[0]), _heights(paths))
+    sums = np.abs(doubled) / 2 * CGCS2000_A
+    signed = np.where(paths.hole[path], -sums, sums) * paths.ring[path]
+    return np.asarray(np.bincount(paths.owner[path], signed, count), dtype=np.float64)
 
 
 def _heights(paths: Paths) -> Array:
     """Return heights of vertices over the first of their path in the cylinder, metres."""
-    of_path, lat = paths.path, np.radians(paths.lat)
-    origin = lat[paths.starts]
+    counts, origin = paths.counts, np.radians(paths.lat[paths.starts])
     if _longest(paths) > _SMALL:
-        base = equal_area_height(origin)
-        return np.asarray(equal_area_height(lat) - base[of_path])
+        height = equal_area_height(np.radians(paths.lat))
+        return np.asarray(height - np.repeat(height[paths.starts], counts))
     # q/2 has the derivative (1 - e²)·cos φ / (1 - e²·sin² φ)² (Snyder 1987, eq. 3-12).
     step = 1e-3
     slope, left, right = (_slope(origin + shift) for shift in (0.0, -step, step))
     second = (right - left) / (2 * step)
     third = (right - 2 * slope + left) / step**2
-    away = lat - origin[of_path]
-    inner = slope[of_path] + away * (second[of_path] / 2 + away * (third[of_path] / 6))
-    return np.asarray(CGCS2000_A * away * inner)
+    away = np.radians(paths.away[1])
+    height = away * np.repeat(third / 6, counts)
+    height += np.repeat(second / 2, counts)
+    height *= away
+    height += np.repeat(slope, counts)
+    height *= away
+    height *= CGCS2000_A
+    return np.asarray(height)
 
 
 def _slope(lat: Array) -> Array:
@@ -105,6 +105,4 @@ def _radii(lat: Array) -> tuple[Array, Array]:
 
 def _longest(paths: Paths) -> float:
     """Return how far, in degrees, a vertex is from the first of its path at the most."""
-    first, of_path = paths.starts, paths.path
-    axes = (paths.lon, paths.lat)
-    return max(float(np.abs(axis - axis[first][of_path]).max()) for axis in axes)
+    return max(max(float(axis.max()), -float(axis.min())) for axis in paths.away)

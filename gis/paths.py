@@ -38,6 +38,11 @@ class Paths:
         return np.flatnonzero(np.append(True, self.path[1:] != self.path[:-1])[: len(self.path)])
 
     @cached_property
+    def counts(self) -> Index:
+        """Vertices of each path that has any, as ``starts`` lists them."""
+        return np.diff(np.append(self.starts, len(self.path)))
+
+    @cached_property
     def inner(self) -> NDArray[np.bool_]:
         """Tell of each vertex but the last whether a side leads from it to the next one."""
         return np.asarray(self.path[1:] == self.path[:-1])
@@ -48,13 +53,34 @@ class Paths:
         return np.flatnonzero(self.inner)
 
     @cached_property
+    def away(self) -> tuple[Array, Array]:
+        """Degrees of longitude and latitude from the first vertex of the path to each vertex."""
+        first, counts = self.starts, self.counts
+        lon = self.lon - np.repeat(self.lon[first], counts)
+        return lon, self.lat - np.repeat(self.lat[first], counts)
+
+    @cached_property
     def steps(self) -> tuple[Array, Array]:
         """Each side as metres to the east and to the north, as exact as ``METRES_A_DEGREE``."""
         inner = self.inner
         # One parallel for all of a path: over a path of 10 km it changes by a thousandth.
         parallel = np.cos(np.radians(self.lat[self.starts])) * METRES_A_DEGREE
-        east = np.diff(self.lon)[inner] * parallel[self.path[:-1][inner]]
-        return east, np.diff(self.lat)[inner] * METRES_A_DEGREE
+        east = np.diff(self.lon)
+        east *= np.repeat(parallel, self.counts)[:-1]
+        return east[inner], np.diff(self.lat)[inner] * METRES_A_DEGREE
+
+    def doubled(self, x: Array, y: Array) -> Array:
+        """Return twice the signed area of each path that has vertices, as ``starts`` lists them.
+
+        Args:
+            x: Of each vertex; 0 for the first of each path.
+            y: Likewise.
+        """
+        # From the last vertex of a path to the first of the next one, which is 0, 0, it adds 0.
+        cross = np.zeros(len(x))
+        np.multiply(x[:-1], y[1:], out=cross[:-1])
+        cross[:-1] -= x[1:] * y[:-1]
+        return np.asarray(np.add.reduceat(cross, self.starts))
 
 
 def plain_paths(coordinates: Array, counts: Index, owner: Index, *, rings: bool) -> Paths:

@@ -6,6 +6,7 @@ written as WKB column by column. The others are held as shapely geometries.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -79,7 +80,11 @@ class GeometryColumn:
         return (len(self.coordinates) + others) * 16 * 2
 
     def bounds(self) -> Array:
-        """Return the box of each row, (n, 4) in degrees."""
+        """Return the box of each row, (n, 4) in degrees; worked out once."""
+        return self._boxes
+
+    @cached_property
+    def _boxes(self) -> Array:
         boxes = np.empty((len(self), 4))
         plain = self.counts > 0
         if plain.any():

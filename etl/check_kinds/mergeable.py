@@ -5,19 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pandas.util import hash_array
 from pydantic import Field
 
 from etl.check_kind import CheckKind, Parameters
 from etl.check_rows import CheckRows
 from etl.check_survey import ManyFindings, SurveyView
-from etl.convert import to_text
 from etl.coverage_survey import CoverageSurvey, coverage_of
 from etl.faults import Mask
 from layers.definition import Bilingual, LayerDefinition
-
-#: Separates values; it stands in no text that people write.
-_SEPARATOR = "\x1f"
+from layers.key_hashes import key_texts, text_hashes
 
 
 class Mergeable(Parameters):
@@ -55,6 +51,7 @@ class _Check:
         """Let the coverage look at a batch."""
         if self._coverage is not None:
             self._coverage.look(rows)
+            self._look_at(rows)
 
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Let the coverage see a batch."""
@@ -67,12 +64,17 @@ class _Check:
         while last >= len(self._kinds):
             self._kinds = np.append(self._kinds, np.zeros_like(self._kinds))
             self._neighbour = np.append(self._neighbour, np.zeros_like(self._neighbour))
-        parts = [to_text(rows.values(name)) for name in self._parameters.same]
-        joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
-        known = pc.is_valid(joined).to_numpy(zero_copy_only=False) & good
-        hashes = np.zeros(rows.count, dtype=np.uint64)
-        hashes[known] = hash_array(joined.to_numpy(zero_copy_only=False)[known], categorize=False)
+        if self not in rows.kept:
+            self._look_at(rows)
+        kinds: NDArray[np.uint64] = rows.kept[self]
+        hashes = np.where(good, kinds, np.uint64(0))
         self._kinds[rows.numbers] = hashes
+
+    def _look_at(self, rows: CheckRows) -> None:
+        """Keep a hash of what each row is the same in; 0 where some of it is empty."""
+        kinds = key_texts([rows.text(name) for name in self._parameters.same])
+        known = pc.is_valid(kinds).to_numpy(zero_copy_only=False)
+        rows.kept[self] = np.where(known, text_hashes(kinds), np.uint64(0))
 
     def findings(self, view: SurveyView) -> Iterable[ManyFindings]:
         """Return the rows with a later neighbour that they should be one with."""
@@ -88,8 +90,13 @@ class _Check:
     def _meet(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
         kinds = self._kinds[one]
         alike = (kinds == self._kinds[other]) & (kinds != 0) & (one != other)
-        one, other = one[alike], other[alike]
-        self._neighbour[np.minimum(one, other)] = np.maximum(one, other)
+        low, high = np.minimum(one[alike], other[alike]), np.maximum(one[alike], other[alike])
+        while len(low):
+            # Of several such neighbours the first is told, whichever is met first.
+            known = self._neighbour[low]
+            nearer = (known == 0) | (high < known)
+            low, high = low[nearer], high[nearer]
+            self._neighbour[low] = high
 
 
 def _make(parameters: Mergeable, layer: LayerDefinition) -> _Check:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from etl.check_kind import Breach, CheckKind, Parameters
@@ -40,7 +39,7 @@ class _Check:
         by = self.parameters.by
         least = np.full(rows.count, self.parameters.default)
         if by is not None:
-            coded = pa.array(rows.texts(by), pa.string()).dictionary_encode()
+            coded = rows.text(by).dictionary_encode()
             limits = [self.parameters.least(code) for code in coded.dictionary.to_pylist()]
             places = coded.indices.fill_null(len(limits)).to_numpy(zero_copy_only=False)
             least = np.array([*limits, self.parameters.default])[places]

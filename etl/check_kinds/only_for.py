@@ -36,7 +36,7 @@ class _Check:
         allowed = set(self.parameters.codes)
         if self.code_list is not None:
             allowed |= _below(allowed, rows.codes[self.code_list])
-        texts = pa.array(rows.texts(by), pa.string())
+        texts = rows.text(by)
         fits = as_mask(pc.is_in(texts, pa.array(sorted(allowed), pa.string())))
         broken = rows.filled(field) & rows.filled(by) & ~fits
         # A number of zero is how many programs write "none".

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from etl.check_kind import Breach, CheckKind, Parameters
 from etl.check_rows import CheckRows
 from gis.paths import Paths
 from layers.definition import Bilingual, LayerDefinition
+
+Metres = NDArray[np.float64]
+Corner = tuple[Metres, Metres]
 
 
 class Vertices(Parameters):
@@ -45,10 +49,7 @@ class _Check:
         return Breach(broken, found.__getitem__)
 
     def _slivers(self, rows: CheckRows, limit: float) -> dict[int, str]:
-        paths = rows.paths
-        around = np.bincount(
-            paths.owner[paths.path[paths.side]], np.hypot(*paths.steps), minlength=rows.count
-        )
+        around = _around(rows.paths, rows.count)
         with np.errstate(divide="ignore", invalid="ignore"):
             compact = 4 * np.pi * rows.area / around**2
         return {
@@ -58,6 +59,18 @@ class _Check:
             )
             for row in np.flatnonzero(compact < limit).tolist()
         }
+
+
+def _around(paths: Paths, count: int) -> Metres:
+    """Return the length of all paths of each geometry, metres."""
+    if not len(paths.path):
+        return np.zeros(count)
+    east, north = paths.steps
+    metres = np.zeros(len(paths.path))
+    metres[:-1][paths.inner] = np.sqrt(east * east + north * north)
+    of_paths = np.add.reduceat(metres, paths.starts)
+    owner = paths.owner[paths.path[paths.starts]]
+    return np.asarray(np.bincount(owner, of_paths, count), dtype=np.float64)
 
 
 def _repeated(paths: Paths, within: float) -> dict[int, str]:
@@ -73,29 +86,37 @@ def _repeated(paths: Paths, within: float) -> dict[int, str]:
 
 def _spikes(paths: Paths, sharpest: float) -> dict[int, str]:
     east, north = paths.steps
-    at = paths.side
+    path = paths.path[:-1][paths.inner]
     moving = (east != 0) | (north != 0)
     if not moving.all():
-        east, north, at = east[moving], north[moving], at[moving]
-    path = paths.path[at]
+        east, north, path = east[moving], north[moving], path[moving]
     if not len(path):
         return {}
+    limit = np.tan(np.radians(sharpest))
+    dot, cross = _corner(east[:-1], north[:-1], east[1:], north[1:])
+    sharp = np.zeros(len(path), dtype=bool)
+    sharp[:-1] = np.abs(cross) < limit * dot
     # After the last side of a ring comes its first one; a line ends.
-    ends = np.flatnonzero(np.append(path[1:] != path[:-1], True))
+    ends = np.append(np.flatnonzero(path[1:] != path[:-1]), len(path) - 1)
     starts = np.append(0, ends[:-1] + 1)
-    then_east, then_north = np.roll(east, -1), np.roll(north, -1)
-    then_east[ends], then_north[ends] = east[starts], north[starts]
-    dot = -(east * then_east + north * then_north)
-    cross = east * then_north - north * then_east
-    sharp = (dot > 0) & (np.abs(cross) < np.tan(np.radians(sharpest)) * dot)
-    sharp[ends] &= paths.ring[path[ends]]
+    last = _corner(east[ends], north[ends], east[starts], north[starts])
+    sharp[ends] = (np.abs(last[1]) < limit * last[0]) & paths.ring[path[ends]]
     wrong = np.flatnonzero(sharp)
-    angles = np.degrees(np.arctan2(np.abs(cross[wrong]), dot[wrong]))
+    after = wrong + 1
+    place = np.searchsorted(ends, wrong)
+    after[ends[place] == wrong] = starts[place[ends[place] == wrong]]
+    dot, cross = _corner(east[wrong], north[wrong], east[after], north[after])
+    angles = np.degrees(np.arctan2(np.abs(cross), dot))
     rows = paths.owner[path[wrong]]
     return {
         int(row): f"a corner of {angle:.3g}° is a spike"
         for row, angle in zip(rows[::-1], angles[::-1], strict=True)
     }
+
+
+def _corner(east: Metres, north: Metres, then_east: Metres, then_north: Metres) -> Corner:
+    """Return the dot and the cross product of the way back along a side and the next side."""
+    return -(east * then_east + north * then_north), east * then_north - north * then_east
 
 
 def _few(paths: Paths, fewest: int) -> dict[int, str]:

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.convert import ARROW_TYPES, convert
+from etl.convert import ARROW_TYPES, convert, to_text
 from layers.definition import FieldType
 
 
@@ -121,3 +122,15 @@ def test_any_text_is_taken_or_told_never_raised(values: list[str]) -> None:
         for given_text, taken, is_bad in zip(values, result.to_pylist(), bad, strict=True):
             assert (taken is None) or not is_bad
             assert taken is not None or is_bad or not given_text.replace("\0", "").strip()
+
+
+_LETTERS = "ab \t\n\x1f\x7f\x85\xa0地\u3000"
+
+
+@given(st.lists(st.none() | st.text("ab", max_size=3) | st.text(_LETTERS, max_size=5), max_size=6))
+def test_texts_are_trimmed_as_arrow_trims_them(texts: list[str | None]) -> None:
+    values = pa.array(texts, pa.string())
+    trimmed = pc.utf8_trim_whitespace(values)
+    expected = pc.if_else(pc.equal(trimmed, ""), None, trimmed).to_pylist()
+    assert to_text(values).to_pylist() == expected
+    assert to_text(values[1:]).to_pylist() == expected[1:]

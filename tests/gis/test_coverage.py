@@ -1,5 +1,6 @@
 """The counts of areas over places, against shapely looking at every two areas."""
 
+from collections import defaultdict
 from itertools import combinations
 from typing import Any
 
@@ -10,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gis.coverage import Faces, SideLedger, faces_of, mean_width, place, sides_of
+from gis.coverage import (
+    Faces,
+    SideLedger,
+    Sides,
+    faces_of,
+    left_over,
+    mean_width,
+    place,
+    sides_of,
+)
 from gis.geometry import ellipsoidal_area
 from gis.paths import paths_of
 
@@ -157,3 +167,29 @@ def enclosed(area: Any) -> Any:
     rings = shapely.get_rings(shapely.get_parts(area))
     outer = [shapely.Polygon(ring) for ring in rings]
     return shapely.union_all([*outer, shapely.Point()]).difference(area)
+
+
+@pytest.mark.parametrize("values", [40, 900, 1 << 20])
+@pytest.mark.parametrize("apart", [1, 1 << 32, 0x9E3779B97F4A7C15])
+def test_sides_cancel_as_if_they_were_counted_one_by_one(values: int, apart: int) -> None:
+    rng = np.random.default_rng(values)
+    drawn = rng.integers(0, values, 3_000).astype(np.uint64)
+    # Some sides with their counterparts, some alone, some many times over.
+    hashes = np.concatenate([drawn, drawn[:2_000]]) * np.uint64(apart)
+    rows = rng.integers(1, 500, len(hashes))
+    codes = rows << 1 | np.append(np.zeros(3_000, np.int64), np.ones(2_000, np.int64))
+    met: list[tuple[int, int]] = []
+
+    def meet(one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
+        met.extend(tuple(sorted(pair)) for pair in zip(one.tolist(), other.tolist(), strict=True))
+
+    left = left_over(Sides(hashes, codes), meet)
+    by_hash: dict[int, list[int]] = defaultdict(list)
+    for side, code in zip(hashes.tolist(), codes.tolist(), strict=True):
+        by_hash[side].append(code)
+    balance = {side: sum(2 * (code & 1) - 1 for code in held) for side, held in by_hash.items()}
+    kept = [(s, c) for s, held in by_hash.items() if balance[s] for c in held]
+    pairs = [held for side, held in by_hash.items() if len(held) == 2 and not balance[side]]
+    assert sorted(zip(left.hashes.tolist(), left.codes.tolist(), strict=True)) == sorted(kept)
+    assert left.hashes.tolist() == sorted(left.hashes.tolist())
+    assert sorted(met) == sorted((min(a >> 1, b >> 1), max(a >> 1, b >> 1)) for a, b in pairs)
