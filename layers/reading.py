@@ -1,6 +1,6 @@
 """The reading side of the city map, for one server process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, datetime
 from typing import Any
@@ -23,6 +23,7 @@ from layers.readiness import shortcomings
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
 from layers.system_tables import layer_table, load_table
+from layers.tile_news import TileChange, TileNews, database_identity, read_tile_changes
 from layers.version_watch import VersionWatch
 
 #: asyncpg gives PostgreSQL's "infinity" as the largest time there is.
@@ -118,7 +119,36 @@ class CityReader:
     @property
     def is_listening(self) -> bool:
         """Whether changes are heard at present; if not, data versions may be old."""
-        return self._watch.connected.is_set()
+        return self._watch.is_hearing
+
+    @property
+    def heard_until(self) -> float:
+        """Until when (``time.monotonic``) changes count as heard, if nothing further is read."""
+        return self._watch.heard_until
+
+    def tile_versions(self) -> Mapping[str, int]:
+        """Return layer → version of what tiles show, as last read."""
+        return self._watch.tile_versions
+
+    def follow_tiles(self, hear: Callable[[TileNews], None]) -> None:
+        """Have ``hear`` called, in the event loop, with all news of tiles."""
+        self._watch.follow(hear)
+
+    async def tile_changes(self, layer: str, since: int, upto: int) -> list[TileChange]:
+        """Return what changed in a layer's tiles between two of its tile versions.
+
+        Raises:
+            DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
+        """
+        return await read_tile_changes(self._pool.fetch, layer, since, upto)
+
+    async def database_identity(self) -> str:
+        """Return a text that changes when the database is another, or was set back.
+
+        Raises:
+            DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
+        """
+        return str((await self._pool.fetch(database_identity()))[0][0])
 
     @property
     def load_notices(self) -> LoadNotices:
