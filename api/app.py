@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.about import DESCRIPTION, TITLE
 from api.asgi import REQUEST_ID, App
+from api.cors import EXPOSED
 from api.errors import InvalidParameter, UnknownResource
 from api.middleware import RequestFrame
 from api.openapi import openapi_document
@@ -25,15 +26,13 @@ from layers.catalogue import Catalogue, load_catalogue
 from layers.errors import OneMapError
 from layers.settings import LayersSettings
 
-_EXPOSED = ["content-crs", "etag", "link", "location", "x-cache", "x-data-version", "x-request-id"]
-
 
 def create_app(
     settings: ApiSettings,
     layers_settings: LayersSettings,
     catalogue: Catalogue | None = None,
     etl_settings: EtlSettings | None = None,
-) -> App:
+) -> RequestFrame:
     """Make the service.
 
     It starts and answers ``/healthz`` whether or not the database is there; ``/readyz`` says
@@ -66,7 +65,7 @@ def create_app(
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["*"],
-            expose_headers=_EXPOSED,
+            expose_headers=EXPOSED,
             max_age=86400,
         )
     return RequestFrame(app, service)

@@ -24,8 +24,11 @@ from api.asgi import (
     header,
     respond,
 )
+from api.hot_protocol import HotProtocol, hot_protocol
+from api.hot_tiles import HotAnswer
 from api.problems import problem_of
 from api.service import Service
+from api.tile_app import TILE_ROUTE
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("api.requests")
@@ -37,6 +40,27 @@ class RequestFrame:
     def __init__(self, app: App, service: Service) -> None:
         self._app = app
         self._service = service
+
+    @property
+    def http_protocol(self) -> type[HotProtocol]:
+        """The protocol by which a server should run the application."""
+        return hot_protocol(self._service.hot, self._count_hot)
+
+    def _count_hot(
+        self, method: str, path: bytes, answer: HotAnswer, request_id: bytes, seconds: float
+    ) -> None:
+        telemetry = self._service.telemetry
+        telemetry.answered(method, TILE_ROUTE, answer.status, seconds)
+        telemetry.tile(answer.tile.map, answer.tile.zoom, "memory")
+        if self._service.settings.access_log:
+            _log.info(
+                "request.answered",
+                request_id=request_id.decode(),
+                method=method,
+                path=path.decode("latin-1"),
+                status=answer.status,
+                milliseconds=round(seconds * 1000, 2),
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand on whatever else the server says."""

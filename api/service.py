@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
+from api.cors import cors_lines
+from api.hot_tiles import HotTiles
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
 from etl.settings import EtlSettings
-from layers.access import Viewer, access_class, may_know
+from layers.access import ANONYMOUS, Viewer, may_know
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, UnknownLayer
@@ -16,9 +19,13 @@ from layers.load_desk import LoadDesk
 from layers.reading import CityReader
 from layers.settings import LayersSettings
 from layers.store import Store
-from tiles.cache import TileCache
+from layers.tile_news import TileNews
+from tiles.families import TileFamily, tile_family
+from tiles.keeper import TileKeeper
+from tiles.memory import TileMemory
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
+from tiles.store_keeper import StoreKeeper, StorePlace
 from tiles.tileset import TileSet, layer_tiles, map_tiles
 
 _MEGABYTE = 1024 * 1024
@@ -33,8 +40,8 @@ class TilePlan:
     tileset: TileSet
     #: Names of the layers in the tiles of this zoom.
     layers: tuple[str, ...]
-    #: Equal exactly where viewers see the same bytes.
-    access: str
+    #: What viewers who see the same bytes share.
+    family: TileFamily
 
 
 class Service:
@@ -51,12 +58,19 @@ class Service:
         self.etl = etl_settings
         self.catalogue = catalogue
         self.telemetry = Telemetry()
-        self.cache = TileCache(settings.tile_cache_mb * _MEGABYTE)
+        self.memory = TileMemory(settings.tile_cache_mb * _MEGABYTE)
+        self.hot = HotTiles(
+            self.memory,
+            tuple(coding.encode() for coding in settings.tile_codings),
+            partial(cors_lines, settings.cors_origins),
+        )
         self._layers_settings = layers_settings
         self._reader: CityReader | None = None
         self._desk: LoadDesk | None = None
         self._store: Store | None = None
         self._renderer: TileRenderer | None = None
+        self._keeper: TileKeeper | None = None
+        self._store_keeper: StoreKeeper | None = None
         self._plans: dict[tuple[str, int, Viewer], TilePlan] = {}
         self._layer_plans: dict[tuple[str, int, Viewer], TilePlan] = {}
 
@@ -65,13 +79,38 @@ class Service:
         if not _has_address(self._layers_settings):
             _log.error("service.no_database_address")
             return
-        self._reader = await CityReader.open(self._layers_settings, self.catalogue)
+        reader = CityReader(self._layers_settings, self.catalogue)
+        self._store_keeper = self._tile_store(reader)
+        self._keeper = TileKeeper(reader, self.memory, self._store_keeper)
+        self.hot.trusted_until = lambda: reader.heard_until
+        reader.follow_tiles(self._hear)
+        reader.start()
+        if self._store_keeper is not None:
+            self._store_keeper.start()
+        self._reader = reader
         self._desk = LoadDesk(self._layers_settings.url())
         self._store = Store(self._layers_settings.url(), self.catalogue)
         self._renderer = TileRenderer(self._reader, tile_formats()["mvt"])
 
+    def _tile_store(self, reader: CityReader) -> StoreKeeper | None:
+        if self.settings.tile_store is None:
+            return None
+        place = StorePlace(self.settings.tile_store, self.settings.tile_store_mb * _MEGABYTE)
+        public = [
+            tile_family(map_tiles(self.catalogue, entry, ANONYMOUS), ANONYMOUS)
+            for entry in self.catalogue.maps.values()
+        ]
+        return StoreKeeper(place, reader, self.catalogue, public, self.telemetry.store_failed)
+
+    def _hear(self, news: TileNews) -> None:
+        self.keeper.hear(news)
+        self.hot.hear(news.versions)
+
     async def stop(self) -> None:
         """Close the reader."""
+        self.hot.trusted_until = lambda: 0.0
+        if self._store_keeper is not None:
+            await self._store_keeper.stop()
         if self._reader is not None:
             await self._reader.close()
         for writer in (self._desk, self._store):
@@ -111,6 +150,23 @@ class Service:
         if self._store is None:
             raise DatabaseUnavailable(NO_DATABASE)
         return self._store
+
+    @property
+    def keeper(self) -> TileKeeper:
+        """Where tiles are kept.
+
+        Raises:
+            DatabaseUnavailable: If the service was started without a database's address.
+        """
+        if self._keeper is None:
+            raise DatabaseUnavailable(NO_DATABASE)
+        return self._keeper
+
+    @property
+    def store_bytes(self) -> int:
+        """How many bytes of tiles are kept on disk, more or less."""
+        store = self._store_keeper.store if self._store_keeper is not None else None
+        return store.usage.bytes if store is not None else 0
 
     @property
     def renderer(self) -> TileRenderer:
@@ -182,11 +238,20 @@ class Service:
         versions: Mapping[str, int] = self.reader.data_versions()
         return sum(versions.get(name, 0) for name in layers)
 
+    @staticmethod
+    def map_layers(tileset: TileSet) -> tuple[str, ...]:
+        """Return the names of all layers of a tile set."""
+        return tuple(entry.definition.name for entry in tileset.layers)
+
+    def tile_version(self, layers: tuple[str, ...]) -> int:
+        """Return one number that grows whenever tiles of any of ``layers`` change."""
+        versions: Mapping[str, int] = self.reader.tile_versions()
+        return sum(versions.get(name, 0) for name in layers)
+
 
 def _plan(tileset: TileSet, z: int, viewer: Viewer) -> TilePlan:
     layers = tileset.layers_at(z)
-    access = ";".join(access_class(layer, viewer).key for layer in layers)
-    return TilePlan(tileset, tuple(layer.name for layer in layers), access)
+    return TilePlan(tileset, tuple(layer.name for layer in layers), tile_family(tileset, viewer))
 
 
 def _has_address(settings: LayersSettings) -> bool:

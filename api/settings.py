@@ -1,7 +1,7 @@
 """Settings of the HTTP service, read once at a door from the environment and passed down."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +43,14 @@ class ApiSettings(BaseSettings):
     default_map: str = "city"
     #: Megabytes of tiles that a server process keeps in memory.
     tile_cache_mb: int = Field(default=256, ge=0, le=1_000_000)
+    #: Folder where tiles are kept over restarts, shared by the server processes of this machine;
+    #: without one, tiles are kept in memory only.
+    tile_store: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = None
+    #: Megabytes of tiles that are kept there.
+    tile_store_mb: int = Field(default=10_240, ge=1, le=100_000_000)
+    #: Content codings of tiles, the preferred one first; clients choose. gzip costs nothing
+    #: (tiles are kept so), the others are made when they are first asked for.
+    tile_codings: tuple[Literal["gzip", "br", "zstd"], ...] = ("gzip", "zstd", "br")
     #: Seconds for which a front end may use a tile without asking again. 0: it asks each time,
     #: and mostly hears that nothing changed.
     tile_max_age_s: int = Field(default=0, ge=0, le=31_536_000)

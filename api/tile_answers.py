@@ -1,15 +1,26 @@
-"""Tiles as HTTP answers: from the cache or rendered, compressed or not, or "not modified"."""
+"""Tiles as HTTP answers: from the cache or rendered, in some coding, or "not modified"."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.asgi import Scope, accepts_gzip, header, names_etag
+from api.asgi import Scope, header, names_etag
+from api.hot_tiles import Head, HotTile
 from api.service import Service, TilePlan
+from api.tile_codings import IDENTITY, codings_wanted
 from layers.access import Viewer
-from tiles.cache import StoredTile, store
 from tiles.grids import check_tile
+from tiles.memory import KeptTile, recode
 from tiles.registry import tile_formats
 from tiles.request import TileRequest
+
+Headers = list[tuple[bytes, bytes]]
+GZIP = b"gzip"
+_IMMUTABLE = b"public, max-age=31536000, immutable"
+#: Tiles from this size on are brought into another coding in another thread.
+_LARGE = 32 * 1024
+_SUFFIXES = {GZIP: "", IDENTITY: "-id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +28,24 @@ class TileAnswer:
     """A whole HTTP answer."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TileWish:
+    """A tile of a plan, as somebody asks for it."""
+
+    plan: TilePlan
+    #: Zoom, column, row.
+    place: tuple[int, int, int]
+    viewer: Viewer
+    #: Valid time and record time; ``None`` is now.
+    times: tuple[datetime | None, datetime | None] = (None, None)
+    #: The version of the map that the address names, which is the map's version of now.
+    pinned: int | None = None
+    #: The address, if answers to it may be prepared.
+    path: bytes | None = None
 
 
 class TileAnswers:
@@ -29,73 +56,96 @@ class TileAnswers:
         self._media_type = tile_formats()["mvt"].media_type.encode()
         age = service.settings.tile_max_age_s
         self._cache_control = b"public, max-age=%d" % age if age else b"public, no-cache"
+        self._codings: Sequence[bytes] = [
+            coding.encode() for coding in service.settings.tile_codings
+        ]
 
-    async def answer(
-        self,
-        scope: Scope,
-        plan: TilePlan,
-        place: tuple[int, int, int],
-        viewer: Viewer,
-        times: tuple[datetime | None, datetime | None] = (None, None),
-    ) -> TileAnswer:
-        """Return the answer for the tile at ``place`` (zoom, column, row).
-
-        Args:
-            scope: The ASGI scope, for its request headers.
-            plan: What the tile is made of.
-            place: Zoom, column, row.
-            viewer: Who asks.
-            times: Valid time and record time; ``None`` is now.
+    async def answer(self, scope: Scope, wish: TileWish) -> TileAnswer:
+        """Return the answer for a tile.
 
         Raises:
             TileOutOfRange: If the grid has no such tile.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the tile cannot be rendered.
         """
-        check_tile(*place)
-        service = self._service
-        version = service.data_version(plan.layers)
-        tile, source = await self._tile(plan, place, viewer, times, version)
-        service.telemetry.tile(plan.tileset.name, place[0], source)
-        return self._respond(scope, tile, version, source)
-
-    async def _tile(
-        self,
-        plan: TilePlan,
-        place: tuple[int, int, int],
-        viewer: Viewer,
-        times: tuple[datetime | None, datetime | None],
-        version: int,
-    ) -> tuple[StoredTile, str]:
-        service = self._service
-
-        async def render() -> bytes:
-            at, as_of = times
-            request = TileRequest(plan.tileset, place, viewer=viewer, at=at, as_of=as_of)
-            return (await service.renderer.render(request)).data
-
-        if not service.reader.is_listening:
-            # The version may be old, so what is kept under it may be, too.
-            return store(await render()), "rendered"
-        # The version was read before the rows: they are as new or newer, never older.
-        key = (plan.tileset.path, place, times, plan.access, version)
-        return await service.cache.get(key, render)
-
-    def _respond(self, scope: Scope, tile: StoredTile, version: int, source: str) -> TileAnswer:
-        packed = tile.size > 0 and accepts_gzip(header(scope, b"accept-encoding"))
-        etag = f'"{tile.digest}{"-gz" if packed else ""}"'.encode()
-        headers = [
-            (b"etag", etag),
-            (b"cache-control", self._cache_control),
-            (b"vary", b"accept-encoding"),
-            (b"x-data-version", b"%d" % version),
-            (b"x-cache", source.encode()),
-        ]
-        if names_etag(header(scope, b"if-none-match"), etag):
+        check_tile(*wish.place)
+        service, plan = self._service, wish.plan
+        at, as_of = wish.times
+        request = TileRequest(plan.tileset, wish.place, viewer=wish.viewer, at=at, as_of=as_of)
+        keeper = service.keeper
+        kept, level = await keeper.get(plan.family, request, service.renderer.render)
+        service.telemetry.tile(plan.tileset.name, wish.place[0], level)
+        coding = codings_wanted(header(scope, b"accept-encoding"), self._codings)[0]
+        if coding not in kept.others and coding != GZIP and kept.tile.size:
+            await self._recode(kept, coding)
+        is_pinned = wish.pinned is not None and self._is_current(wish, keeper.is_trusted)
+        if wish.path is not None and (wish.pinned is None or is_pinned):
+            self._prepare(kept, wish, wish.path)
+        headers = self._headers(kept, coding, immutable=is_pinned)
+        version = max(kept.version, service.tile_version(plan.layers))
+        headers += [(b"x-data-version", b"%d" % version), (b"x-cache", level.encode())]
+        if names_etag(header(scope, b"if-none-match"), headers[0][1]):
             return TileAnswer(304, headers, b"")
-        if tile.size == 0:
+        if kept.tile.size == 0:
             return TileAnswer(204, headers, b"")
-        headers.append((b"content-type", self._media_type))
-        if not packed:
-            return TileAnswer(200, headers, tile.unpacked())
-        headers.append((b"content-encoding", b"gzip"))
-        return TileAnswer(200, headers, tile.packed)
+        headers += self._body_headers(coding)
+        return TileAnswer(200, headers, kept.coded(coding))
+
+    async def _recode(self, kept: KeptTile, coding: bytes) -> None:
+        if kept.tile.size < _LARGE:
+            body = recode(kept.tile, coding)
+        else:
+            body = await asyncio.to_thread(recode, kept.tile, coding)
+        if coding != IDENTITY:
+            self._service.memory.add_form(kept, coding, body)
+
+    def _is_current(self, wish: TileWish, trusted: bool) -> bool:
+        names = self._service.map_layers(wish.plan.tileset)
+        return trusted and wish.pinned == self._service.tile_version(names)
+
+    def _prepare(self, kept: KeptTile, wish: TileWish, path: bytes) -> None:
+        tile = HotTile(
+            kept,
+            wish.plan.tileset.name,
+            wish.place[0],
+            wish.plan.layers,
+            wish.pinned,
+            self._service.map_layers(wish.plan.tileset),
+            self._head,
+        )
+        self._service.hot.add(path, tile)
+
+    def _head(self, kept: KeptTile, coding: bytes, immutable: bool) -> Head | None:
+        """Return the beginning of answers in a coding, if the tile is there in it."""
+        if kept.tile.size and coding != GZIP and coding not in kept.others:
+            return None
+        headers = self._headers(kept, coding, immutable=immutable)
+        headers.append((b"x-cache", b"memory"))
+        not_modified = b"HTTP/1.1 304 Not Modified\r\n" + _lines(headers)
+        if kept.tile.size == 0:
+            nothing = b"HTTP/1.1 204 No Content\r\n" + _lines(headers)
+            return Head(headers[0][1], nothing, not_modified, b"")
+        body = kept.coded(coding)
+        headers += [*self._body_headers(coding), (b"content-length", b"%d" % len(body))]
+        found = b"HTTP/1.1 200 OK\r\n" + _lines(headers)
+        return Head(headers[0][1], found, not_modified, body)
+
+    def _headers(self, kept: KeptTile, coding: bytes, *, immutable: bool) -> Headers:
+        suffix = _SUFFIXES.get(coding, f"-{coding.decode()}") if kept.tile.size else ""
+        headers = [
+            (b"etag", f'"{kept.tile.tag}{suffix}"'.encode()),
+            (b"cache-control", _IMMUTABLE if immutable else self._cache_control),
+            (b"vary", b"accept-encoding"),
+        ]
+        if kept.tile.truncated:
+            headers.append((b"x-truncated", ",".join(kept.tile.truncated).encode()))
+        return headers
+
+    def _body_headers(self, coding: bytes) -> Headers:
+        headers = [(b"content-type", self._media_type)]
+        if coding != IDENTITY:
+            headers.append((b"content-encoding", coding))
+        return headers
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%s: %s\r\n" % (name, value) for name, value in headers)

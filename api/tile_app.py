@@ -1,18 +1,27 @@
-"""The hot path ``/tiles/{map}/{z}/{x}/{y}`` in bare ASGI, ahead of the framework's routing."""
+"""Tiles at ``/tiles/{map}/{z}/{x}/{y}`` in bare ASGI, ahead of the framework's routing.
+
+``/tiles/{map}/v{version}/{z}/{x}/{y}`` is the same tile at one version of the map: as long as it is
+the map's version of now, the answer may be kept for ever; later the address leads to the former.
+Tiles in memory do not even come here (``api.hot_protocol``).
+"""
+
+import re
 
 from api.asgi import REQUEST_ID, ROUTE, App, Receive, Scope, Send, respond
 from api.errors import InvalidParameter
 from api.problems import make_problem, problem_of, status_title
 from api.query import read_query
 from api.service import Service
-from api.tile_answers import TileAnswer, TileAnswers
+from api.tile_answers import TileAnswer, TileAnswers, TileWish
 from api.times import record_time, valid_instant
 from api.viewers import current_viewer
 from layers.errors import OneMapError
 from tiles.registry import tile_formats
 
 PREFIX = "/tiles/"
-_ROUTE = "/tiles/{map}/{z}/{x}/{y}"
+#: What requests for tiles are counted as.
+TILE_ROUTE = "/tiles/{map}/{z}/{x}/{y}"
+_VERSION = re.compile(r"v([0-9]{1,18})")
 _PARAMETERS = frozenset({"datetime", "asOf"})
 #: Digits of a column or row at the deepest zoom that any grid has, and some more.
 _MOST_DIGITS = 9
@@ -35,14 +44,18 @@ class TileApp:
             await self._app(scope, receive, send)
             return
         parts = scope["path"][len(PREFIX) :].split("/")
+        version = None
+        if len(parts) == 5 and (match := _VERSION.fullmatch(parts[1])):
+            version = int(match[1])
+            del parts[1]
         if len(parts) != 4:
             await self._app(scope, receive, send)
             return
-        scope[ROUTE] = _ROUTE
-        answer = await self._answer(scope, parts)
+        scope[ROUTE] = TILE_ROUTE
+        answer = await self._answer(scope, parts, version)
         await respond(send, answer.status, answer.headers, answer.body)
 
-    async def _answer(self, scope: Scope, parts: list[str]) -> TileAnswer:
+    async def _answer(self, scope: Scope, parts: list[str], version: int | None) -> TileAnswer:
         try:
             if scope["method"] != "GET":
                 return _not_allowed(scope)
@@ -53,7 +66,13 @@ class TileApp:
             self._service.catalogue.map(parts[0])
             place = self._place(parts)
             plan = self._service.map_plan(parts[0], place[0], viewer)
-            return await self._answers.answer(scope, plan, place, viewer, times)
+            if version is not None:
+                names = self._service.map_layers(plan.tileset)
+                if version != self._service.tile_version(names):
+                    return _moved(scope, parts)
+            path = scope["raw_path"] if not scope["query_string"] else None
+            wish = TileWish(plan, place, viewer, times, version, path)
+            return await self._answers.answer(scope, wish)
         except OneMapError as error:
             problem = problem_of(error, scope["path"], scope[REQUEST_ID])
             headers = [(name.encode(), value.encode()) for name, value in problem.headers]
@@ -71,6 +90,13 @@ def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise InvalidParameter(f"{name}: '{text}' is not a whole number from 0 upwards")
     return int(text)
+
+
+def _moved(scope: Scope, parts: list[str]) -> TileAnswer:
+    """Lead to the tile's address without a version, by a reference that proxies do not spoil."""
+    query = scope["query_string"]
+    target = "../../../" + "/".join(parts[1:]) + (f"?{query.decode()}" if query else "")
+    return TileAnswer(307, [(b"location", target.encode()), (b"cache-control", b"no-store")], b"")
 
 
 def _not_allowed(scope: Scope) -> TileAnswer:

@@ -4,10 +4,10 @@ import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
 
+from api.middleware import RequestFrame
 from layers.errors import OneMapError
 
 #: Seconds that requests under way get to end when the server stops.
@@ -80,12 +80,12 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 def serve_until_stopped(
-    app: Callable[..., Any], claimed: socket.socket, announce: Callable[[], None]
+    app: RequestFrame, claimed: socket.socket, announce: Callable[[], None]
 ) -> None:
     """Serve ``app`` on the claimed address until a signal stops it.
 
     Args:
-        app: An ASGI application.
+        app: The service.
         claimed: The socket of :func:`claimed_address`.
         announce: Called once the server answers requests.
 
@@ -95,6 +95,8 @@ def serve_until_stopped(
     """
     config = uvicorn.Config(
         app,
+        http=app.http_protocol,
+        loop="uvloop",
         lifespan="on",
         log_level="warning",
         access_log=False,

@@ -100,8 +100,12 @@ class CityReader:
     async def open(cls, settings: LayersSettings, catalogue: Catalogue) -> "CityReader":
         """Return a reader that listens for changes; the database may come up later."""
         reader = cls(settings, catalogue)
-        reader._watch.start()
+        reader.start()
         return reader
+
+    def start(self) -> None:
+        """Begin to listen for changes, in a task of the running event loop."""
+        self._watch.start()
 
     async def close(self) -> None:
         """Stop listening and give back all connections."""

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ClauseElement, Select, column, func, select, table, true
@@ -69,7 +68,7 @@ class TileNews:
     """What was heard of the map's tiles."""
 
     #: Layer → tile version, for every layer.
-    versions: Mapping[str, int] = MappingProxyType({})
+    versions: Mapping[str, int]
     #: All changes since what was last heard.
     changes: tuple[TileChange, ...] = ()
 

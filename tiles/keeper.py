@@ -102,7 +102,7 @@ class TileKeeper:
         key = tile_key(family, request)
         if not self.is_trusted:
             rendered = await render(request)
-            return KeptTile(key, _packed(key, rendered)), "rendered"
+            return KeptTile(key, _packed(key, rendered), rendered.version), "rendered"
         kept = self._memory.get(key)
         if kept is not None:
             return kept, "memory"
@@ -125,7 +125,8 @@ class TileKeeper:
                     return found
             # The map changes faster than it can be drawn here: as it was when it was asked for.
             rendered = await render(request)
-            return KeptTile(flight.key, _packed(flight.key, rendered)), "rendered"
+            tile = _packed(flight.key, rendered)
+            return KeptTile(flight.key, tile, rendered.version), "rendered"
         finally:
             self._under_way.discard(flight)
             if self._flights.get(flight.key) is flight:
@@ -179,7 +180,7 @@ class TileKeeper:
             await self._store.attempt(store.write, key.family, key.zoom, key.code, tile, seen)
         if not _has_seen(seen, flight.needs):
             return None
-        return self._memory.put(key, tile), "rendered"
+        return self._memory.put(key, tile, rendered.version), "rendered"
 
 
 def tile_key(family: TileFamily, request: TileRequest) -> TileKey:

@@ -41,6 +41,8 @@ class KeptTile:
 
     key: TileKey
     tile: PackedTile
+    #: Sum of the tile versions that were read for it; 0 if it was not rendered here.
+    version: int = 0
     #: Content coding → the tile in that coding, beside gzip.
     others: dict[bytes, bytes] = field(default_factory=dict)
     #: What a door keeps with the tile, such as prebuilt answers; called when the tile goes.
@@ -93,10 +95,10 @@ class TileMemory:
         """Count a use of a tile that is kept."""
         self._tiles.move_to_end(kept.key)
 
-    def put(self, key: TileKey, tile: PackedTile) -> KeptTile:
+    def put(self, key: TileKey, tile: PackedTile, version: int = 0) -> KeptTile:
         """Keep a tile, in place of the one that was kept under the key."""
         self.drop(key)
-        kept = KeptTile(key, tile, cost=len(tile.packed) + _ENTRY_OVERHEAD)
+        kept = KeptTile(key, tile, version, cost=len(tile.packed) + _ENTRY_OVERHEAD)
         if kept.cost > self._max_bytes:
             return kept
         self._tiles[key] = kept

@@ -16,7 +16,13 @@ _KINDS = {
 
 
 def tilejson(
-    tileset: TileSet, address: str, viewer: Viewer, *, version: str, bounds: BBox | None = None
+    tileset: TileSet,
+    address: str,
+    viewer: Viewer,
+    *,
+    version: int,
+    versioned: str | None = None,
+    bounds: BBox | None = None,
 ) -> dict[str, Any]:
     """Return the TileJSON of a tile set.
 
@@ -24,18 +30,19 @@ def tilejson(
         tileset: The tile set.
         address: The address of a tile, with ``{z}``, ``{x}`` and ``{y}``.
         viewer: Whose fields are described.
-        version: The data version, as three numbers with dots.
+        version: The version of what the tiles show.
+        versioned: The address of a tile of that version alone, which may be kept for ever.
         bounds: Degrees, where the tile set does not know them itself.
     """
     west, south, east, north = tileset.bounds or bounds or _WORLD
     center = tileset.center or ((west + east) / 2, (south + north) / 2)
     zoom = tileset.min_zoom if tileset.zoom is None else int(tileset.zoom)
     zoom = max(tileset.min_zoom, min(zoom, tileset.max_zoom))
-    return {
+    document: dict[str, Any] = {
         "tilejson": "3.0.0",
         "name": f"{tileset.title.zh} / {tileset.title.en}",
         "description": f"{tileset.abstract.zh}\n{tileset.abstract.en}",
-        "version": version,
+        "version": f"1.0.{version}",
         "scheme": "xyz",
         "tiles": [address],
         "minzoom": tileset.min_zoom,
@@ -48,6 +55,9 @@ def tilejson(
             if entry.min_zoom <= tileset.max_zoom
         ],
     }
+    if versioned is not None:
+        document["versioned_tiles"] = [versioned]
+    return document
 
 
 def _vector_layer(entry: TileLayer, viewer: Viewer) -> dict[str, Any]:

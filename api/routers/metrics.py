@@ -11,6 +11,7 @@ router = APIRouter(tags=["Operation"])
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
 async def metrics(service: TheService) -> Response:
     """Return all figures in Prometheus' text form."""
-    service.telemetry.cache_bytes.set(service.cache.bytes)
-    service.telemetry.cache_tiles.set(len(service.cache))
+    service.telemetry.cache_bytes.set(service.memory.bytes)
+    service.telemetry.cache_tiles.set(len(service.memory))
+    service.telemetry.store_bytes.set(service.store_bytes)
     return Response(service.telemetry.exposition(), media_type=MEDIA_TYPE)

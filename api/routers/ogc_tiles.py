@@ -11,7 +11,7 @@ from api.errors import InvalidParameter, UnknownResource
 from api.links import base_url
 from api.query import read_query
 from api.service import Service, TilePlan
-from api.tile_answers import TileAnswers
+from api.tile_answers import TileAnswers, TileWish
 from api.times import record_time, valid_instant
 from layers.access import Viewer
 from tiles.grids import WEB_MERCATOR_QUAD, grid_document
@@ -204,7 +204,7 @@ async def _tile(
         raise InvalidParameter(f"f: '{parameters['f']}' is not mvt")
     times = (valid_instant(parameters.get("datetime")), record_time(parameters.get("asOf")))
     answers: TileAnswers = request.app.state.tile_answers
-    answer = await answers.answer(request.scope, plan, place, viewer, times)
+    answer = await answers.answer(request.scope, TileWish(plan, place, viewer, times))
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, answer.status, headers)
 

@@ -21,6 +21,13 @@ async def map_tilejson(
     valid_instant(parameters.get("datetime"))
     record_time(parameters.get("asOf"))
     tileset = service.map_tiles(name, viewer)
-    version = service.data_version(tuple(entry.definition.name for entry in tileset.layers))
-    address = with_query(f"{base_url(request)}/tiles/{name}/{{z}}/{{x}}/{{y}}", parameters)
-    return json_answer(request, tilejson(tileset, address, viewer, version=f"1.0.{version}"))
+    version = service.tile_version(service.map_layers(tileset))
+    home = f"{base_url(request)}/tiles/{name}"
+    document = tilejson(
+        tileset,
+        with_query(f"{home}/{{z}}/{{x}}/{{y}}", parameters),
+        viewer,
+        version=version,
+        versioned=with_query(f"{home}/v{version}/{{z}}/{{x}}/{{y}}", parameters),
+    )
+    return json_answer(request, document)
