@@ -26,6 +26,15 @@ class MapGroup(_Strict):
     layers: tuple[MapLayer, ...] = Field(min_length=1)
 
 
+class TileLimits(_Strict):
+    """How large one tile may be; a tile that had to leave something out says so."""
+
+    #: Features of all layers together.
+    features: int = Field(default=20_000, ge=1)
+    #: Bytes before compression.
+    bytes: int = Field(default=500_000, ge=1_000)
+
+
 class MapDefinition(_Strict):
     """A map composes layers for a client."""
 
@@ -40,6 +49,8 @@ class MapDefinition(_Strict):
     min_zoom: int = Field(default=6, ge=0, le=22)
     #: Deepest tiles; front ends draw deeper zooms from these.
     max_zoom: int = Field(default=16, ge=0, le=22)
+    #: What a tile keeps at most: the most important features first.
+    tile_limits: TileLimits = TileLimits()
     background: str = "#f4f1ea"
     groups: tuple[MapGroup, ...] = Field(min_length=1)
 

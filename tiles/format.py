@@ -8,9 +8,11 @@ from sqlalchemy import ColumnElement, Select
 from layers.access import ANONYMOUS, Viewer
 from layers.definition import LayerDefinition
 from layers.queries import Box, Moment
+from layers.tables import TILE_SRID
 
-#: A number as a value, or as an expression whose value is bound later.
+#: Number as a value, or as an expression whose value is bound later.
 Number = float | ColumnElement[float]
+Numbers = tuple[Number, Number, Number, Number]
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,24 @@ class TileCut:
 
     #: From bottom to top.
     layers: tuple[LayerDefinition, ...]
+    #: The zoom of the common web map grid whose tiles are of this size.
     z: int
-    #: The tile's box in metres (EPSG:3857): west, south, east, north.
-    box: tuple[Number, Number, Number, Number]
-    #: The same in degrees, with the tile's buffer.
+    #: The tile's box in its grid's coordinates: west, south, east, north.
+    box: Numbers
+    #: What the buffered tile covers, in degrees.
     degrees: Box
+    #: The same in EPSG:3857.
+    metres: ColumnElement[Any]
+    #: EPSG code of the grid's coordinates.
+    srid: int = TILE_SRID
     viewer: Viewer = ANONYMOUS
     #: Valid and record time; ``None`` is now.
     at: Moment | None = None
     as_of: Moment | None = None
+    #: No layer gives more features than this; which ones it gives is open.
+    ceiling: int | None = None
+    #: For each layer, how many of its features are kept: the most important ones.
+    keep: tuple[ColumnElement[int], ...] | None = None
 
 
 class TileFormat(Protocol):
@@ -40,5 +51,18 @@ class TileFormat(Protocol):
     extensions: tuple[str, ...]
 
     def statement(self, cut: TileCut) -> Select[Any]:
-        """Return the one statement, of one row and one column of bytes, that makes the tile."""
+        """Return the one statement, of one row, that makes the tile.
+
+        Its one column, ``layers``, is an array of ``bytea[3]``, one for each layer: the layer's
+        part of the tile, and as big-endian 64-bit numbers how many features stand in it, and how
+        many there are (the same, where ``cut.keep`` is not given).
+        """
+        ...
+
+    def notes(self, cuts: dict[str, tuple[int, int]]) -> bytes:
+        """Return the part of a tile that says which layers could not be shown whole.
+
+        Args:
+            cuts: Layer → features shown, features there are.
+        """
         ...

@@ -65,6 +65,13 @@ def tile_box(z: int, x: int, y: int) -> BBox:
     return (box.left, box.bottom, box.right, box.top)
 
 
+def buffered(box: BBox) -> BBox:
+    """Return a tile's box with its buffer, in the same coordinates."""
+    west, south, east, north = box
+    margin = (east - west) * BUFFER / EXTENT
+    return (west - margin, south - margin, east + margin, north + margin)
+
+
 def buffered_degrees(box: BBox) -> BBox:
     """Return the part of the earth that a tile shows, with its buffer.
 
@@ -74,11 +81,8 @@ def buffered_degrees(box: BBox) -> BBox:
     Returns:
         West, south, east, north in degrees, longitude first.
     """
-    west, south, east, north = box
-    margin = (east - west) * BUFFER / EXTENT
-    lon, lat = mercator.inverse(
-        np.array([west - margin, east + margin]), np.array([south - margin, north + margin])
-    )
+    west, south, east, north = buffered(box)
+    lon, lat = mercator.inverse(np.array([west, east]), np.array([south, north]))
     return (float(lon[0]), float(lat[0]), float(lon[1]), float(lat[1]))
 
 

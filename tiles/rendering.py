@@ -1,31 +1,37 @@
 """Rendering of tiles: from a tile set and a place in the grid to bytes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, DateTime, Double, bindparam
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, bindparam, func
 
-from layers.access import Viewer, access_class
+from layers.access import access_class
+from layers.definition import LayerDefinition
 from layers.queries import envelope
 from layers.sql import Template, compile_template
+from layers.tables import TILE_SRID
 from layers.tile_queries import layer_versions
 from tiles.format import TileCut, TileFormat
-from tiles.grids import buffered_degrees, tile_box
+from tiles.grids import buffered, buffered_degrees, tile_box
+from tiles.limits import MOST_TRIES, features_to_keep
+from tiles.meta_layer import read_number
 from tiles.request import RenderedTile, TileRequest
-from tiles.tileset import TileSet
 
+_BOX = ("box_west", "box_south", "box_east", "box_north")
 _METRES = ("west_m", "south_m", "east_m", "north_m")
 _DEGREES = ("west", "south", "east", "north")
 
 
-def _numbers(names: tuple[str, str, str, str]) -> tuple[ColumnElement[float], ...]:
-    return tuple(bindparam(name, type_=Double()) for name in names)
+def _numbers(
+    names: tuple[str, str, str, str],
+) -> tuple[ColumnElement[float], ColumnElement[float], ColumnElement[float], ColumnElement[float]]:
+    bound: list[ColumnElement[float]] = [bindparam(name, None, Double()) for name in names]
+    return (bound[0], bound[1], bound[2], bound[3])
 
 
-_BOX = _numbers(_METRES)
-_AREA = envelope(_numbers(_DEGREES))
-_AT = bindparam("at", type_=DateTime(timezone=True))
-_AS_OF = bindparam("as_of", type_=DateTime(timezone=True))
+_AT = bindparam("at", None, DateTime(timezone=True))
+_AS_OF = bindparam("as_of", None, DateTime(timezone=True))
 
 
 class TileReader(Protocol):
@@ -47,43 +53,100 @@ class TileRenderer:
     async def render(self, request: TileRequest) -> RenderedTile:
         """Return the tile; empty where there is nothing.
 
+        Where the tile set's limits do not let the tile hold everything, it is rendered again with
+        the most important features of the layers that have too many, and says so.
+
         Raises:
             TileOutOfRange: If the grid or the tile set has no such tile.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
         box = tile_box(*request.place)
-        zoom = request.place[0]
-        layers = request.tileset.layers_at(zoom)
+        layers = request.tileset.layers_at(request.place[0])
         if not layers:
             return RenderedTile(b"", ())
-        access = tuple(access_class(layer, request.viewer) for layer in layers)
-        times = (request.at is not None, request.as_of is not None)
-        key = (request.tileset.path, zoom, access, *times)
-        template = self._templates.get(key)
-        if template is None:
-            template = self._compile(request.tileset, zoom, request.viewer, *times)
-            self._templates[key] = template
         values = {
-            **dict(zip(_METRES, box, strict=True)),
+            **dict(zip(_BOX, box, strict=True)),
+            **dict(zip(_METRES, buffered(box), strict=True)),
             **dict(zip(_DEGREES, buffered_degrees(box), strict=True)),
             "at": request.at,
             "as_of": request.as_of,
         }
-        data, versions = await self._reader.row_text(template.sql, template.values(values))
-        return RenderedTile(bytes(data or b""), tuple(versions))
+        limits = request.tileset.limits
+        part = await self._run(request, layers, values, kept=False)
+        for attempt in range(MOST_TRIES):
+            if sum(part.shown) <= limits.features and sum(part.sizes) <= limits.bytes:
+                break
+            keep = features_to_keep(part.shown, part.sizes, limits.features, limits.bytes, attempt)
+            values |= {_keep_name(place): number for place, number in enumerate(keep)}
+            part = await self._run(request, layers, values, kept=True)
+        cuts = {
+            layer.name: (shown, there)
+            for layer, shown, there in zip(layers, part.shown, part.there, strict=True)
+            if shown < there
+        }
+        data = b"".join([*part.data, self._format.notes(cuts)])
+        return RenderedTile(data, part.versions, tuple(cuts))
+
+    async def _run(
+        self,
+        request: TileRequest,
+        layers: tuple[LayerDefinition, ...],
+        values: dict[str, Any],
+        *,
+        kept: bool,
+    ) -> "_Parts":
+        access = tuple(access_class(layer, request.viewer) for layer in layers)
+        times = (request.at is not None, request.as_of is not None)
+        key = (request.tileset.path, request.place[0], access, *times, kept)
+        template = self._templates.get(key)
+        if template is None:
+            template = self._compile(request, layers, kept=kept)
+            self._templates[key] = template
+        parts, versions = await self._reader.row_text(template.sql, template.values(values))
+        return _Parts(
+            [bytes(data or b"") for data, _, _ in parts],
+            [read_number(shown) for _, shown, _ in parts],
+            [read_number(there) for _, _, there in parts],
+            tuple(versions),
+        )
 
     def _compile(
-        self, tileset: TileSet, z: int, viewer: Viewer, has_time: bool, has_record_time: bool
+        self, request: TileRequest, layers: tuple[LayerDefinition, ...], *, kept: bool
     ) -> Template:
-        west, south, east, north = _BOX
-        cut = TileCut(
-            tileset.layers_at(z),
-            z,
-            (west, south, east, north),
-            _AREA,
-            viewer,
-            _AT if has_time else None,
-            _AS_OF if has_record_time else None,
+        keep = tuple(
+            bindparam(_keep_name(place), None, BigInteger()) for place in range(len(layers))
         )
-        versions = layer_versions([layer.name for layer in cut.layers]).label("versions")
+        cut = TileCut(
+            layers,
+            request.place[0],
+            _numbers(_BOX),
+            envelope(_numbers(_DEGREES)),
+            func.ST_MakeEnvelope(*_numbers(_METRES), TILE_SRID),
+            viewer=request.viewer,
+            at=_AT if request.at is not None else None,
+            as_of=_AS_OF if request.as_of is not None else None,
+            # One more tells that there are more.
+            ceiling=None if kept else request.tileset.limits.features + 1,
+            keep=keep if kept else None,
+        )
+        versions = layer_versions([layer.name for layer in layers]).label("versions")
         return compile_template(self._format.statement(cut).add_columns(versions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What one statement gave, layer by layer."""
+
+    data: list[bytes]
+    shown: list[int]
+    there: list[int]
+    versions: tuple[int, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The layers' bytes."""
+        return [len(data) for data in self.data]
+
+
+def _keep_name(place: int) -> str:
+    return f"keep_{place}"

@@ -6,7 +6,7 @@ from layers.access import Viewer, may_know
 from layers.catalogue import Catalogue
 from layers.definition import Bilingual, LayerDefinition
 from layers.feature_query import BBox
-from layers.map_definition import MapDefinition
+from layers.map_definition import MapDefinition, TileLimits
 from layers.tile_fields import tile_fields
 from tiles.grids import TileOutOfRange
 
@@ -14,6 +14,7 @@ from tiles.grids import TileOutOfRange
 FULL_DETAIL_ZOOM = 14
 #: Deepest zoom of the tiles of a single layer; front ends draw deeper zooms from these.
 LAYER_MAX_ZOOM = 18
+_USUAL_LIMITS = TileLimits()
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class TileSet:
     bounds: BBox | None = None
     center: tuple[float, float] | None = None
     zoom: float | None = None
+    limits: TileLimits = _USUAL_LIMITS
 
     def __hash__(self) -> int:
         """Hash by path, so that requests for its tiles can be keys."""
@@ -83,6 +85,7 @@ def map_tiles(catalogue: Catalogue, city_map: MapDefinition, viewer: Viewer) -> 
         city_map.bounds,
         city_map.center,
         city_map.zoom,
+        city_map.tile_limits,
     )
 
 
