@@ -5,14 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import ijson
 import numpy as np
 import orjson
 
 from etl.cityjson import Array, Body, CityObjectError, Header, Object, body_of, united
+from gis.late import LateModule
 from layers.errors import LoadRefused
+
+if TYPE_CHECKING:
+    import ijson
+else:
+    ijson = LateModule("ijson")
 
 #: Members beside the objects and vertices that are kept.
 _KEPT = ("type", "version", "metadata", "transform")

@@ -9,15 +9,20 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import httpx
 import orjson
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from etl.harvest_http import Answer, Fetcher, refuse_elsewhere
+from gis.late import LateModule
 from layers.errors import LoadRefused
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = LateModule("httpx")
 
 #: Features asked for at once, and pages at most.
 _PAGE, _MOST_PAGES = 1000, 100_000

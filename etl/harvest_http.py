@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import httpx
-
+from gis.late import LateModule
 from layers.errors import LoadRefused
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = LateModule("httpx")
 
 #: Seconds to connect, and between two pieces of an answer.
 _CONNECT_S, _READ_S = 10.0, 120.0
@@ -41,7 +45,7 @@ class Fetcher:
     #: Waits so many seconds.
     sleep: Callable[[float], None] = time.sleep
     _bytes: int = 0
-    _client: httpx.Client = field(
+    _client: "httpx.Client" = field(
         default_factory=lambda: httpx.Client(
             timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
             follow_redirects=False,
@@ -158,7 +162,7 @@ def refuse_elsewhere(home: str, target: str, how: str) -> None:
         raise LoadRefused(f"{home}: {how} another server ({there.scheme}://{there.host}), not read")
 
 
-def _port(url: httpx.URL) -> int | None:
+def _port(url: "httpx.URL") -> int | None:
     return url.port if url.port is not None else _PORTS.get(url.scheme)
 
 

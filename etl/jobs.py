@@ -30,7 +30,7 @@ from layers.errors import (
     QueryTimeout,
     SchemaConflict,
 )
-from layers.job_queue import Again
+from layers.job_types import Again
 from layers.load_attendance import Attendance
 from layers.load_desk import LoadDesk
 from layers.load_line import NewLoad

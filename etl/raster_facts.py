@@ -9,21 +9,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
-import rasterio.features
 import shapely
 import shapely.affinity
 from numpy.typing import NDArray
 from pyproj import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
-from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from etl.reader import RowProblem
+from gis.late import LateModule
 from layers.errors import LoadRefused
+
+if TYPE_CHECKING:
+    import rasterio
+    from rasterio import errors, features, windows
+else:
+    rasterio = LateModule("rasterio")
+    errors = LateModule("rasterio.errors")
+    features = LateModule("rasterio.features")
+    windows = LateModule("rasterio.windows")
 
 #: Only these may open a file: others read further files, which a name in it chooses.
 _DRIVERS = {
@@ -119,10 +125,10 @@ def declared_crs(path: Path) -> str | None:
 def _opened(path: Path) -> Iterator[Any]:
     driver = _DRIVERS.get(path.suffix.lower(), "GTiff")
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", errors.NotGeoreferencedWarning)
         try:
             raster = rasterio.open(path, driver=driver)
-        except RasterioIOError as error:
+        except errors.RasterioIOError as error:
             raise LoadRefused(f"{path}: cannot be read as a raster: {_line(error)}") from error
         with raster:
             yield raster
@@ -138,7 +144,7 @@ def _facts(path: Path, raster: Any, said: CRS | None) -> RasterFacts:
         return RasterFacts(None, text, values, problem)
     try:
         mask, band = _decimated(raster)
-    except (RasterioError, MemoryError) as error:
+    except (errors.RasterioError, MemoryError) as error:
         problem = RowProblem("raster_blocks", f"its pixels cannot be read: {_line(error)}")
         return RasterFacts(None, text, values, problem)
     values |= _statistics(mask, band)
@@ -203,10 +209,10 @@ def _unreadable(raster: Any) -> RowProblem | None:
     """Read blocks all over the raster in full resolution."""
     for window in _sample(raster):
         if window.width * window.height * raster.count * 8 > _BLOCK_BYTES:
-            window = Window(window.col_off, window.row_off, min(window.width, 4096), 1)
+            window = windows.Window(window.col_off, window.row_off, min(window.width, 4096), 1)
         try:
             raster.read(window=window)
-        except RasterioError as error:
+        except errors.RasterioError as error:
             place = f"column {window.col_off}, row {window.row_off}"
             return RowProblem(
                 "raster_blocks", f"the block at {place} cannot be read: {_line(error)}"
@@ -214,13 +220,13 @@ def _unreadable(raster: Any) -> RowProblem | None:
     return None
 
 
-def _sample(raster: Any) -> Iterator[Window]:
+def _sample(raster: Any) -> Iterator["windows.Window"]:
     height, width = raster.block_shapes[0]
     down, right = math.ceil(raster.height / height), math.ceil(raster.width / width)
     chosen = np.unique(np.linspace(0, down * right - 1, _BLOCKS).astype(np.int64))
     for number in chosen.tolist():
         row, column = divmod(number, right)
-        yield Window(
+        yield windows.Window(
             column * width,
             row * height,
             min(width, raster.width - column * width),
@@ -279,7 +285,7 @@ def _footprint(raster: Any, mask: NDArray[np.bool_]) -> BaseGeometry | None:
     pixel_map = raster.transform @ scale
     outlines = [
         shapely.geometry.shape(shape)
-        for shape, value in rasterio.features.shapes(mask.astype(np.uint8), mask=mask)
+        for shape, value in features.shapes(mask.astype(np.uint8), mask=mask)
         if value
     ]
     speck = _SPECK * mask.size

@@ -20,7 +20,8 @@ from etl.jobs import Tools, after_death
 from etl.spool import sweep
 from gis.scratch import sweep_scratch
 from layers.errors import OneMapError
-from layers.job_queue import Again, JobOfLoad, WorkSettings, work
+from layers.job_queue import WorkSettings, work
+from layers.job_types import Again, JobOfLoad
 
 #: Seconds that a process gets to roll back once it was told to end.
 _ROLL_BACK_S = 10.0

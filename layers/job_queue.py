@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 
 from layers.errors import DatabaseUnavailable
 from layers.job_schema import QUEUE_SETTINGS
+from layers.job_types import Again, JobOfLoad
 
 #: The kind of job that a load is.
 LOAD = "load"
@@ -56,23 +57,6 @@ class _Driver(SyncDriver):
         values = {f"p{number}": value for number, value in enumerate(args, 1)}
         rows = self._connection.exec_driver_sql(statement, values).mappings()
         return [dict(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class JobOfLoad:
-    """A job that was picked."""
-
-    job_id: int
-    load_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """The job is to be given back to the queue."""
-
-    #: After how many seconds.
-    delay_s: float
-    reason: str
 
 
 #: Works a job off: ``None`` once there is nothing more to do.

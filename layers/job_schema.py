@@ -16,7 +16,7 @@ from pgqueuer.domain.types import Channel
 from sqlalchemy import Column, Connection, MetaData, Table, func, select
 from sqlalchemy.schema import SetTableComment
 
-from layers.system_tables import SYSTEM_SCHEMA
+from layers.system_tables import QUEUE_LOG_TABLE, QUEUE_TABLE, SYSTEM_SCHEMA
 
 #: Every name is said, so that the library's own environment variables change nothing.
 QUEUE_SETTINGS = DBSettings(
@@ -26,8 +26,8 @@ QUEUE_SETTINGS = DBSettings(
     function="job_changed",
     statistics_table="job_statistics",
     queue_status_type="job_status",
-    queue_table="job",
-    queue_table_log="job_log",
+    queue_table=QUEUE_TABLE,
+    queue_table_log=QUEUE_LOG_TABLE,
     trigger="job_changed",
     schedules_table="job_schedule",
     durability=Durability.durable,

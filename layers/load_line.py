@@ -8,14 +8,19 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
+from gis.late import LateModule
 from layers.errors import IdempotencyConflict, LoadNotFound
-from layers.job_queue import enqueue_load
 from layers.load_locks import LINE, is_alive
 from layers.system_tables import load_table
+
+if TYPE_CHECKING:
+    from layers import job_queue
+else:
+    job_queue = LateModule("layers.job_queue")
 
 _LOAD = load_table.c
 
@@ -154,5 +159,5 @@ def promote(connection: Connection, layer: str) -> None:
     )
     load_id = connection.execute(first).scalar()
     if load_id is not None:
-        job_id = enqueue_load(connection, load_id)
+        job_id = job_queue.enqueue_load(connection, load_id)
         connection.execute(update(load_table).where(_LOAD.load_id == load_id).values(job_id=job_id))

@@ -20,9 +20,14 @@ from sqlalchemy import (
     table,
 )
 
-from layers.job_schema import QUEUE_SETTINGS
 from layers.load_locks import is_alive
-from layers.system_tables import SYSTEM_SCHEMA, load_progress_table, load_table
+from layers.system_tables import (
+    QUEUE_LOG_TABLE,
+    QUEUE_TABLE,
+    SYSTEM_SCHEMA,
+    load_progress_table,
+    load_table,
+)
 
 #: A load with one of these has ended, unless a job is still at it.
 ENDED = ("done", "failed", "cancelled")
@@ -35,13 +40,13 @@ INTERRUPTED = "the load was interrupted: what ran it has died; nothing was chang
 _GRACE_S = 3.0
 
 job_table = table(
-    QUEUE_SETTINGS.queue_table,
+    QUEUE_TABLE,
     column("id", BigInteger),
     column("execute_after", DateTime(timezone=True)),
     schema=SYSTEM_SCHEMA,
 )
 job_log_table = table(
-    QUEUE_SETTINGS.queue_table_log,
+    QUEUE_LOG_TABLE,
     column("created", DateTime(timezone=True)),
     schema=SYSTEM_SCHEMA,
 )

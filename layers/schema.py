@@ -1,13 +1,19 @@
 """Bring a database to the form that the catalogue and this version of the server need."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, Index, PrimaryKeyConstraint, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    PrimaryKeyConstraint,
+    column,
+    inspect,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.schema import (
     AddConstraint,
@@ -17,16 +23,28 @@ from sqlalchemy.schema import (
     CreateTable,
 )
 
+from gis.late import LateModule
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, SchemaConflict
-from layers.job_schema import renew_queue
 from layers.pyramid_schema import columns_held, renew_bands, unfit_bands
 from layers.pyramid_tables import PYRAMID_SCHEMA
 from layers.quarantine_view import comment_of, make_view, view_comment
 from layers.sql import plain_storage_statement
 from layers.system_tables import SYSTEM_SCHEMA, layer_table
 from layers.tables import CITY_SCHEMA, GEOMETRIES, city_table, feature_id_sequence, table_indexes
+
+if TYPE_CHECKING:
+    from alembic import command, config, migration, operations
+
+    from layers import job_schema
+else:
+    # Only those who change the schema wait for these: a load looks whether it is of today.
+    command = LateModule("alembic.command")
+    config = LateModule("alembic.config")
+    migration = LateModule("alembic.migration")
+    operations = LateModule("alembic.operations")
+    job_schema = LateModule("layers.job_schema")
 
 #: Oldest PostgreSQL that the store is tested with.
 MINIMUM_POSTGRESQL = 150_000
@@ -36,16 +54,17 @@ _VERSION_TABLE = "schema_version"
 _MIGRATION_LOCK = (0x6F6E656D, 0)
 
 
-def _alembic_config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
+def _alembic_config(connection: Connection) -> "config.Config":
+    made = config.Config()
+    made.set_main_option("script_location", str(_MIGRATIONS))
+    made.attributes["connection"] = connection
+    return made
 
 
 def expected_revision() -> str:
     """Return the newest migration that this version of the server has."""
-    return str(ScriptDirectory.from_config(_alembic_config()).get_current_head())
+    # Each is a file ``m0001_what_it_does.py``, and follows the one before.
+    return max(path.name[1:5] for path in (_MIGRATIONS / "versions").glob("m[0-9]*_*.py"))
 
 
 def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
@@ -71,7 +90,7 @@ def migrate(connection: Connection, catalogue: Catalogue) -> list[str]:
     if before != expected_revision():
         command.upgrade(_alembic_config(connection), "head")
         done.append(f"schema {SYSTEM_SCHEMA}: {before or 'nothing'} → {expected_revision()}")
-    done.extend(renew_queue(connection))
+    done.extend(job_schema.renew_queue(connection))
     for layer in catalogue.layers.values():
         if layer.view is None:
             done.extend(_reconcile(connection, layer))
@@ -109,38 +128,38 @@ def _require_postgis(connection: Connection) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    context = MigrationContext.configure(
-        connection,
-        opts={"version_table": _VERSION_TABLE, "version_table_schema": SYSTEM_SCHEMA},
-    )
-    return context.get_current_revision()
+    if not inspect(connection).has_table(_VERSION_TABLE, schema=SYSTEM_SCHEMA):
+        return None
+    known = table(_VERSION_TABLE, column("version_num"), schema=SYSTEM_SCHEMA)
+    found = connection.execute(select(known.c.version_num)).scalar()
+    return None if found is None else str(found)
 
 
 def _reconcile(connection: Connection, layer: LayerDefinition) -> list[str]:
-    table = city_table(layer)
+    own = city_table(layer)
     inspector = inspect(connection)
     if not inspector.has_table(layer.name, schema=CITY_SCHEMA):
-        connection.execute(CreateTable(table))
+        connection.execute(CreateTable(own))
         connection.execute(text(plain_storage_statement(CITY_SCHEMA, layer.name, GEOMETRIES)))
         connection.execute(CreateSequence(feature_id_sequence(layer), if_not_exists=True))
         create_indexes(connection, layer)
         return [f"layer {layer.name}: table created"]
     present = {
-        str(column["name"]): column["type"].compile(connection.dialect)
-        for column in inspector.get_columns(layer.name, schema=CITY_SCHEMA)
+        str(one["name"]): one["type"].compile(connection.dialect)
+        for one in inspector.get_columns(layer.name, schema=CITY_SCHEMA)
     }
     _refuse_changed_key(connection, layer)
-    operations = Operations(MigrationContext.configure(connection))
+    change = operations.Operations(migration.MigrationContext.configure(connection))
     done = []
-    for column in table.columns:
-        wanted = column.type.compile(connection.dialect)
-        if column.name not in present:
-            fresh: Column[object] = Column(column.name, column.type, comment=column.comment)
-            operations.add_column(layer.name, fresh, schema=CITY_SCHEMA)
-            done.append(f"layer {layer.name}: column {column.name} added")
-        elif present[column.name].casefold() != wanted.casefold():
+    for one in own.columns:
+        wanted = one.type.compile(connection.dialect)
+        if one.name not in present:
+            fresh: Column[object] = Column(one.name, one.type, comment=one.comment)
+            change.add_column(layer.name, fresh, schema=CITY_SCHEMA)
+            done.append(f"layer {layer.name}: column {one.name} added")
+        elif present[one.name].casefold() != wanted.casefold():
             raise SchemaConflict(
-                f"layer {layer.name}: column {column.name} is {present[column.name]} in the "
+                f"layer {layer.name}: column {one.name} is {present[one.name]} in the "
                 f"database but {wanted} by the definition; give the field a new name instead"
             )
     return done
@@ -150,7 +169,7 @@ def _refuse_changed_key(connection: Connection, layer: LayerDefinition) -> None:
     name = f"{layer.name}_key"
     for index in inspect(connection).get_indexes(layer.name, schema=CITY_SCHEMA):
         if index["name"] == name and tuple(index["column_names"]) != layer.key:
-            held = ", ".join(str(column) for column in index["column_names"])
+            held = ", ".join(str(one) for one in index["column_names"])
             raise SchemaConflict(
                 f"layer {layer.name}: the business key is ({held}) in the database but "
                 f"({', '.join(layer.key)}) by the definition; a key cannot change"

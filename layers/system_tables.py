@@ -20,6 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SYSTEM_SCHEMA = "onemap"
+#: Tables of the job queue, which its library makes.
+QUEUE_TABLE, QUEUE_LOG_TABLE = "job", "job_log"
 _NOW = func.clock_timestamp()
 
 metadata = MetaData(

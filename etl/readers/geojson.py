@@ -5,14 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import ijson
+from typing import TYPE_CHECKING
 
 from etl.encodings import as_utf8
 from etl.feature_rows import Columns, Feature, batches, check_feature
 from etl.ogr_source import Dataset, open_layer
 from etl.reader import Reader, Source, SourceBatch, SourceInfo, SourceOptions
+from gis.late import LateModule
 from layers.errors import LoadRefused
+
+if TYPE_CHECKING:
+    import ijson
+else:
+    ijson = LateModule("ijson")
 
 #: What GDAL says where the file says nothing.
 _DEFAULTS = ("EPSG:4326", "EPSG:4979", "OGC:CRS84")

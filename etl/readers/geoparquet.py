@@ -5,15 +5,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl.curves import without_curves
 from etl.geoarrow import encoder
 from etl.reader import Reader, Source, SourceBatch, SourceInfo, SourceOptions
+from gis.late import LateModule
 from layers.errors import LoadRefused
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+else:
+    pq = LateModule("pyarrow.parquet")
 
 _MAGIC = b"PAR1"
 #: What a file means that has a geometry but no CRS (GeoParquet 1.1, "crs").
