@@ -43,10 +43,10 @@ def snapped_areas(shapes: Shapes) -> Shapes:
     A shared border stays shared: what becomes of a vertex depends on the vertex alone, save where
     an area would touch or cross itself.
     """
-    rounded = shapely.remove_repeated_points(
-        _with(shapes, np.rint(shapely.get_coordinates(shapes)))
-    )
-    broken = np.flatnonzero(~shapely.is_valid(rounded))
+    rounded = _rounded(shapes)
+    sound = shapely.is_valid(rounded)
+    rounded[sound] = shapely.remove_repeated_points(rounded[sound])
+    broken = np.flatnonzero(~sound)
     if len(broken):
         # Snap rounding, which the few that fold over themselves need, is dear.
         valid = areas_only(shapely.make_valid(rounded[broken], method="structure"))
@@ -57,9 +57,7 @@ def snapped_areas(shapes: Shapes) -> Shapes:
 
 def snapped_lines(shapes: Shapes) -> Shapes:
     """Return lines in units with whole coordinates, empty where they shrink to a point."""
-    rounded = shapely.remove_repeated_points(
-        _with(shapes, np.rint(shapely.get_coordinates(shapes)))
-    )
+    rounded = shapely.remove_repeated_points(_rounded(shapes))
     parts, owner = shapely.get_parts(rounded, return_index=True)
     long = shapely.length(parts) > 0
     if long.all():
@@ -90,7 +88,8 @@ def areas_only(shapes: NDArray[Any]) -> Shapes:
 def joined(parts: Shapes, owner: NDArray[Any], count: int, kind: str) -> Shapes:
     """Return ``count`` multi-geometries of parts, given in ascending order of their owner."""
     make = shapely.multipolygons if kind == "areas" else shapely.multilinestrings
-    made = np.full(count, make([]), object)
+    empty = shapely.MultiPolygon() if kind == "areas" else shapely.MultiLineString()
+    made = np.full(count, empty, object)
     if len(parts):
         made[np.unique(owner)] = make(parts, indices=np.unique(owner, return_inverse=True)[1])
     return made

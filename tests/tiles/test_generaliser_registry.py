@@ -2,4 +2,4 @@ from tiles.generaliser_registry import tile_generalisers
 
 
 def test_the_methods_are_those_of_the_folder() -> None:
-    assert list(tile_generalisers()) == ["simplify"]
+    assert list(tile_generalisers()) == ["mosaic", "simplify"]
