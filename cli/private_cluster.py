@@ -370,7 +370,6 @@ def _settings(port: int, *, durable: bool) -> dict[str, str]:
         "maintenance_work_mem": f"{min(max(memory_mb // 32, 64), 512)}MB",
         "work_mem": "32MB",
         "max_wal_size": "4GB",
-        "wal_compression": "on",
         # Short spatial queries lose more to compilation than they win from it.
         "jit": "off",
         "random_page_cost": "1.1",

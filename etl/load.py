@@ -260,6 +260,9 @@ class LoadRun:
         checking = time.monotonic()
         check_survey(self.checks, view, session, report, self.reopen, self.examples)
         report.seconds["check the whole"] = time.monotonic() - checking
+        indexing = time.monotonic()
+        session.settle()
+        report.seconds["index"] = time.monotonic() - indexing
         if report.bad > self.max_bad * report.rows:
             self._refuse_bad()
         self._before_apply(session)

@@ -34,6 +34,7 @@ _STAGES = {
     "read and check": ("读取与检查", "read and check"),
     "write": ("传送", "send to the database"),
     "check the whole": ("整体检查", "check the whole"),
+    "index": ("建立索引", "build indexes"),
     "apply": ("写入版本", "write versions"),
     "sum up": ("汇总", "sum up"),
 }

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from layers.database import translated_errors
 from layers.errors import LoadCancelled
-from layers.load_locks import ATTENDED, lock_key, writer_of
+from layers.load_locks import ATTENDED, cancel_statements, lock_key
 from layers.notices import announce_load
 from layers.system_tables import load_progress_table
 
@@ -120,8 +120,7 @@ class Attendance:
                     if self._connection.execute(wish).scalar():
                         self._cancelled.set()
                     if self.cancelled:
-                        stop = func.pg_cancel_backend(writer_of(self.load_id))
-                        self._connection.execute(select(stop))
+                        self._connection.execute(cancel_statements(self.load_id))
             except DBAPIError:
                 # The session is lost; the next ``tell`` says so.
                 return

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from layers.aside_tables import drop_leftovers
 from layers.catalogue import Catalogue
 from layers.database import translated_errors, writing_engine
 from layers.errors import (
@@ -29,7 +30,7 @@ from layers.load_line import (
     submitted_before,
     values_of,
 )
-from layers.load_locks import is_alive, writer_of
+from layers.load_locks import cancel_statements, is_alive
 from layers.load_records import (
     ENDED,
     INTERRUPTED,
@@ -205,6 +206,8 @@ class LoadDesk:
                 promote(connection, layer)
             for load_id in interrupted:
                 announce_load(connection, load_id)
+        with translated_errors(self._engine):
+            drop_leftovers(self._engine)
         return interrupted
 
     def look_at_job(self, load_id: int, job_id: int, max_attempts: int) -> str:
@@ -326,7 +329,7 @@ class LoadDesk:
     def interrupt(self, load_id: int) -> None:
         """End the statement that a load waits for, if it does; what then is for the load to say."""
         with self._transaction() as connection:
-            connection.execute(select(func.pg_cancel_backend(writer_of(load_id))))
+            connection.execute(cancel_statements(load_id))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -5,10 +5,13 @@ holds the second. PostgreSQL gives both back with the session, however that ends
 said to run and has neither does not run.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
+    Select,
     cast,
     column,
     func,
@@ -22,6 +25,8 @@ from sqlalchemy.dialects.postgresql import OID
 ATTENDED = 0x6F6E6561
 WRITING = 0x6F6E6562
 LINE = 0x6F6E6563
+#: That of who writes a layer ("onem"); its object is the layer's hash.
+LAYER = 0x6F6E656D
 #: ``pg_locks.objsubid`` of a lock of two keys.
 _TWO_KEYS = 2
 
@@ -51,17 +56,12 @@ def is_alive(load_id: ColumnElement[int]) -> ColumnElement[bool]:
     return load_id.in_(held)
 
 
-def writer_of(load_id: int) -> ColumnElement[int]:
-    """Return the process of the database that runs a load's transaction, as a subquery."""
-    return (
-        select(_locks.c.pid)
-        .where(
-            *_in_this_database(),
-            _of_class(WRITING),
-            _locks.c.objid == cast(load_id, OID),
-        )
-        .limit(1)
-        .scalar_subquery()
+def cancel_statements(load_id: int) -> Select[Any]:
+    """Return the query that ends the statements a load waits for, in all of its sessions."""
+    return select(func.pg_cancel_backend(_locks.c.pid)).where(
+        *_in_this_database(),
+        _of_class(WRITING),
+        _locks.c.objid == cast(load_id, OID),
     )
 
 

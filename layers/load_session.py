@@ -163,6 +163,11 @@ class LoadSession:
             self._writer.complete()
             self._complete = True
 
+    def settle(self) -> None:
+        """Wait until nothing is done to the staged rows beside what this session does."""
+        self.complete()
+        self._writer.settle()
+
     def index_surveyed(self) -> None:
         """See to it that the surveyed rows have an index of boxes, for joins by place."""
         self.complete()
@@ -229,7 +234,7 @@ class LoadSession:
         """
         if not rows:
             return
-        self.complete()
+        self.settle()
         numbers = sorted({row.source_row for row in rows})
         staged = self.surveyed
         assert isinstance(staged, Table)  # noqa: S101 -- narrows the type
@@ -249,10 +254,10 @@ class LoadSession:
         Raises:
             LoadRefused: If the survey holds a business key twice.
         """
-        self.complete()
+        self.settle()
         self._refuse_repeated_keys()
         if isinstance(self._writer, AsideWriter):
-            self._renew_statistics(self._staged, aside_name(self._layer))
+            self._renew_statistics(self._staged, aside_name(self._layer.name))
             self._writer.take_place()
             counts, growth = (self._staged, 0, 0, 0), self._staged
         else:

@@ -9,26 +9,29 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import Any, Protocol
+from functools import partial
+from threading import Lock
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, FromClause, Index, Table, text
-from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
+from sqlalchemy import Connection, FromClause, Index, PrimaryKeyConstraint, Table, text
+from sqlalchemy.schema import CreateIndex, DropTable, DropTableComment
 
 from gis.hilbert import hilbert_keys
+from layers.aside_tables import aside_indexes, make_aside
 from layers.copy_stream import CopyStream, PackedRows, pack, rows_of
 from layers.definition import LayerDefinition
 from layers.geometry_column import GeometryColumn
 from layers.prefetch import prefetch
 from layers.row_sorter import RowSorter
-from layers.schema import creation
+from layers.side_sessions import SideSessions, Task
 from layers.sql import (
     analyze_statement,
     copy_statement,
     lock_statement,
     no_default_statement,
-    plain_storage_statement,
+    primary_key_statement,
     rename_statement,
 )
 from layers.tables import (
@@ -47,6 +50,11 @@ _PACK_BYTES = 256 << 20
 _COPY_BUFFER = 1 << 20
 #: Batches that may wait to be sorted.
 _WAITING = 2
+#: Sessions that build a table aside, from so many rows on; fewer are done before these are open.
+_SESSIONS = 2
+SEVERAL_FROM = 50_000
+
+Item = TypeVar("Item")
 
 
 class RowWriter(Protocol):
@@ -66,6 +74,9 @@ class RowWriter(Protocol):
 
     def index(self) -> None:
         """See to it that the rows, once complete, have an index of boxes."""
+
+    def settle(self) -> None:
+        """Wait for what goes on in the background, such as building indexes."""
 
     def close(self) -> None:
         """Give back whatever it holds outside the database."""
@@ -112,6 +123,9 @@ class StageWriter:
         self._connection.execute(text(whole))
         self._is_indexed = True
 
+    def settle(self) -> None:
+        """See :class:`RowWriter`; nothing goes on."""
+
     def close(self) -> None:
         """See :class:`RowWriter`."""
 
@@ -119,8 +133,10 @@ class StageWriter:
 class AsideWriter:
     """Rows are sorted on this side, and go in order into a table that nobody sees yet.
 
-    Until ``take_place`` the layer's own table is not touched; afterwards readers wait only until
-    the transaction ends.
+    Many rows are copied and indexed by two sessions beside the load's own. They have to commit the
+    table before the load ends: what then becomes of it is told in ``aside_tables``. Until
+    ``take_place`` the layer's own table is not touched; afterwards readers wait only until the
+    transaction ends.
     """
 
     def __init__(
@@ -140,6 +156,7 @@ class AsideWriter:
         self._names: tuple[str, ...] = ()
         self._defaults = shared_values(survey)
         self._table = aside_table(self._layer, self._defaults)
+        self._side: SideSessions | None = None
 
     @property
     def surveyed(self) -> FromClause:
@@ -166,44 +183,73 @@ class AsideWriter:
             begin += len(part)
 
     def complete(self) -> None:
-        """See :class:`RowWriter`."""
+        """See :class:`RowWriter`; where several sessions do it, indexes are still being built."""
         while self._waiting:
             self._waiting.popleft().result()
-        self._connection.execute(CreateTable(self._table))
-        storage = plain_storage_statement(CITY_SCHEMA, self._table.name, GEOMETRIES)
-        self._connection.execute(text(storage))
-        entries = table_indexes(self._layer, aside=True)
+        if len(self._sorter) >= SEVERAL_FROM:
+            self._side = SideSessions.open(self._connection.engine, self._survey.load_id, _SESSIONS)
+        entries = aside_indexes(self._layer)
         # An index over the rows that are closed stays empty: no need to read all rows for it.
         early = [entry for entry in entries if _is_of_closed_rows(entry)]
-        for entry in early:
-            self._connection.execute(creation(entry))
+        self._do([partial(self._make, early)])
         if len(self._sorter):
             self._told("writing")
-            columns = ["feature_id", *self._names, *GEOMETRIES]
             first = self._reserve_ids(len(self._sorter))
-            with closing(prefetch(self._rows(first, len(columns)), depth=2)) as pieces:
-                _copy(self._connection, CITY_SCHEMA, self._table.name, columns, pieces)
-        self._told("indexing")
-        for entry in entries:
-            if entry not in early:
-                self._connection.execute(creation(entry))
+            with closing(prefetch(self._numbered(first), depth=2)) as pieces:
+                shared = _Shared(pieces)
+                self._do([partial(self._copy_rows, shared)] * self._sessions)
         self._sorter.close()
-        gone = no_default_statement(CITY_SCHEMA, self._table.name, self._defaults)
-        self._connection.execute(text(gone))
+        self._told("indexing")
+        rest = [partial(_create, entry) for entry in entries if entry not in early]
+        if self._side is None:
+            self._do(rest)
+        else:
+            self._side.start(rest)
+
+    def settle(self) -> None:
+        """See :class:`RowWriter`."""
+        if self._side is not None:
+            self._side.wait()
 
     def index(self) -> None:
-        """See :class:`RowWriter`; the index is there already."""
+        """See :class:`RowWriter`."""
+        self.settle()
 
     def close(self) -> None:
         """See :class:`RowWriter`."""
+        if self._side is not None:
+            self._side.close()
         self._beside.shutdown(wait=True, cancel_futures=True)
         self._sorter.close()
 
-    def _rows(self, first: int, width: int) -> Iterator[memoryview]:
+    @property
+    def _sessions(self) -> int:
+        return 1 if self._side is None else len(self._side)
+
+    def _do(self, tasks: Sequence[Task]) -> None:
+        """Have tasks done: side by side, and committed, where there are sessions for that."""
+        if self._side is not None:
+            self._side.start(tasks)
+            self._side.wait()
+            return
+        for task in tasks:
+            task(self._connection)
+
+    def _make(self, early: Sequence[Index], connection: Connection) -> None:
+        make_aside(connection, self._table)
+        for entry in early:
+            connection.execute(CreateIndex(entry))
+
+    def _copy_rows(self, pieces: Iterator[tuple[pa.Array, PackedRows]], on: Connection) -> None:
+        columns = ["feature_id", *self._names, *GEOMETRIES]
+        rows = (rows_of(piece, self._layer.geometry, len(columns), [ids]) for ids, piece in pieces)
+        _copy(on, CITY_SCHEMA, self._table.name, columns, rows)
+
+    def _numbered(self, first: int) -> Iterator[tuple[pa.Array, PackedRows]]:
+        """Yield the sorted rows in pieces, with their feature ids from ``first`` on."""
         for piece in self._sorter.pieces():
-            ids = pa.array(np.arange(first, first + len(piece), dtype=np.int64))
+            yield pa.array(np.arange(first, first + len(piece), dtype=np.int64)), piece
             first += len(piece)
-            yield rows_of(piece, self._layer.geometry, width, [ids])
 
     def _reserve_ids(self, count: int) -> int:
         """Take ``count`` feature ids that follow each other; return the first."""
@@ -216,7 +262,7 @@ class AsideWriter:
 
     def take_place(self) -> None:
         """Replace the layer's own, empty table."""
-        name, other = self._layer.name, aside_name(self._layer)
+        name, other = self._layer.name, aside_name(self._layer.name)
         self._connection.execute(text(lock_statement(CITY_SCHEMA, name)))
         self._connection.execute(DropTable(city_table(self._layer)))
         self._connection.execute(text(rename_statement("TABLE", CITY_SCHEMA, other, name)))
@@ -224,6 +270,28 @@ class AsideWriter:
             old = str(entry.name)
             new = f"{name}{old.removeprefix(other)}"
             self._connection.execute(text(rename_statement("INDEX", CITY_SCHEMA, old, new)))
+            if isinstance(entry, PrimaryKeyConstraint):
+                key = primary_key_statement(CITY_SCHEMA, name, new)
+                self._connection.execute(text(key))
+        gone = no_default_statement(CITY_SCHEMA, name, self._defaults)
+        self._connection.execute(text(gone))
+        self._connection.execute(DropTableComment(city_table(self._layer)))
+
+
+class _Shared(Iterator[Item]):
+    """An iterator that several threads take from."""
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._taking = Lock()
+
+    def __next__(self) -> Item:
+        with self._taking:
+            return next(self._items)
+
+
+def _create(entry: Index, connection: Connection) -> None:
+    connection.execute(CreateIndex(entry))
 
 
 _DEPENDENTS = text(
@@ -245,8 +313,8 @@ def can_be_replaced(connection: Connection, layer: LayerDefinition) -> bool:
     return connection.execute(_DEPENDENTS, {"name": name}).scalar_one_or_none() is False
 
 
-def _is_of_closed_rows(entry: object) -> bool:
-    return isinstance(entry, Index) and str(entry.name).endswith("_closed_geom")
+def _is_of_closed_rows(entry: Index) -> bool:
+    return str(entry.name).endswith("_closed_geom")
 
 
 def _packed(

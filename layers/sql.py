@@ -60,6 +60,20 @@ def lock_statement(schema: str, table: str) -> str:
     return f"LOCK TABLE {quote(schema)}.{quote(table)} IN ACCESS EXCLUSIVE MODE"
 
 
+def drop_table_statement(schema: str, table: str) -> str:
+    """Return the statement that drops a table, if it is there."""
+    return f"DROP TABLE IF EXISTS {quote(schema)}.{quote(table)}"
+
+
+def primary_key_statement(schema: str, table: str, index: str) -> str:
+    """Return the statement that makes a unique index, of columns without nulls, the primary key."""
+    name = quote(index)
+    return (
+        f"ALTER TABLE {quote(schema)}.{quote(table)} "
+        f"ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}"
+    )
+
+
 def rename_statement(kind: Literal["TABLE", "INDEX"], schema: str, old: str, new: str) -> str:
     """Return the statement that gives a table or an index another name."""
     return f"ALTER {kind} {quote(schema)}.{quote(old)} RENAME TO {quote(new)}"

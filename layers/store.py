@@ -1,7 +1,7 @@
 """The versioned store: surveys become versions, in one transaction a load."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,12 +21,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from layers.aside_tables import drop_before_load, drop_leftovers
 from layers.catalogue import Catalogue
 from layers.database import DRIVER_ERRORS, domain_error, translated_errors, writing_engine
 from layers.definition import LayerDefinition
 from layers.disk_room import room_needed
 from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, SchemaConflict
-from layers.load_locks import WRITING, is_alive, lock_key
+from layers.load_locks import LAYER, WRITING, is_alive, lock_key
 from layers.load_records import INTERRUPTED
 from layers.load_session import LoadHeader, LoadOutcome, LoadSession
 from layers.publishing import publish_layer
@@ -37,8 +38,6 @@ from layers.system_tables import layer_table, load_table
 
 __all__ = ["BadRow", "LoadHeader", "LoadOutcome", "LoadSession", "Store"]
 
-#: Class of the advisory locks that let one load a layer write ("onem").
-_LAYER_LOCK_CLASS = 0x6F6E656D
 #: Memory of a load's sorts and index builds: a survey is sorted along the Hilbert curve, and with
 #: the server's defaults a million parcels would be sorted in pieces on disk.
 _LOAD_MEMORY = {"work_mem": "256MB", "maintenance_work_mem": "512MB"}
@@ -80,8 +79,11 @@ class Store:
             DatabaseUnavailable: If the database cannot be reached or is unfit.
             SchemaConflict: If a table cannot be reconciled with its definition.
         """
-        with translated_errors(self._engine), self._engine.begin() as connection:
-            return migrate(connection, self._catalogue)
+        with translated_errors(self._engine):
+            with self._engine.begin() as connection:
+                done = migrate(connection, self._catalogue)
+            left = drop_leftovers(self._engine)
+        return done + [f"layer {name}: what an interrupted load left is dropped" for name in left]
 
     def last_version(self, layer: str) -> int:
         """Return a layer's data version; 0 before the first load."""
@@ -216,6 +218,8 @@ class Store:
                     )
                 )
         except BaseException as error:
+            with suppress(DBAPIError):
+                drop_leftovers(self._engine)
             self._record_failure(load_id, error)
             raise
 
@@ -296,11 +300,12 @@ class Store:
 
     def _take_lock(self, connection: Connection, layer: LayerDefinition, load_id: int) -> None:
         locked = connection.execute(
-            select(func.pg_try_advisory_xact_lock(_LAYER_LOCK_CLASS, func.hashtext(layer.name)))
+            select(func.pg_try_advisory_xact_lock(LAYER, func.hashtext(layer.name)))
         ).scalar_one()
         if not locked:
             raise LayerBusy(f"another load is writing the layer '{layer.name}': try again later")
         connection.execute(select(func.pg_advisory_xact_lock_shared(WRITING, lock_key(load_id))))
+        drop_before_load(self._engine, connection, layer.name)
         # A load of this layer that says it runs, and whose process does not live, does not.
         connection.execute(
             update(load_table)

@@ -145,14 +145,14 @@ def is_closed(table: Table) -> ColumnElement[bool]:
     return or_(table.c.recorded_to < INFINITY, table.c.valid_to < INFINITY)
 
 
-def aside_name(layer: LayerDefinition) -> str:
+def aside_name(layer: str) -> str:
     """Return the name under which a first load builds a layer's table before it takes its place."""
-    return f"{layer.name}__aside"
+    return f"{layer}__aside"
 
 
 def aside_table(layer: LayerDefinition, defaults: Mapping[str, ColumnElement[Any]]) -> Table:
     """Return a layer's table under its other name, with defaults for what all rows share."""
-    table = city_table(layer).to_metadata(MetaData(schema=CITY_SCHEMA), name=aside_name(layer))
+    table = city_table(layer).to_metadata(MetaData(schema=CITY_SCHEMA), name=aside_name(layer.name))
     for name, value in defaults.items():
         table.c[name].server_default = DefaultClause(value)
     return table
@@ -170,7 +170,7 @@ def table_indexes(
         layer: The layer.
         aside: Those of the table that a first load builds aside; their names begin with its name.
     """
-    name = aside_name(layer) if aside else layer.name
+    name = aside_name(layer.name) if aside else layer.name
     columns = city_table(layer).to_metadata(MetaData(schema=CITY_SCHEMA), name=name).c
     table = columns.feature_id.table
     key = [columns[field] for field in layer.key]

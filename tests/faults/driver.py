@@ -19,7 +19,7 @@ from etl.jobs import run_job
 from etl.worker import answer_line, die_with_parent
 from layers.errors import OneMapError
 from tests.faults.arming import arm
-from tests.faults.paths import PATHS, close, tools_of
+from tests.faults.paths import PATHS, close, make_ready, tools_of
 from tests.faults.points import BY_ID
 from tests.faults.victims import fill, kill_backend, kill_both, kill_parent, kill_server
 
@@ -46,6 +46,7 @@ def main() -> None:
             reached.touch()
             action(folder)
 
+    make_ready(point.path)
     arm(point.how, act)
     tools = tools_of(os.environ["ONEMAP_DATABASE_URL"])
     with contextlib.closing(contextlib.ExitStack()) as stack:

@@ -14,6 +14,7 @@ from etl.load import LoadRequest
 from etl.repair import RepairRequest, retry
 from etl.settings import EtlSettings
 from gis.times import BEIJING
+from layers import row_writers
 from layers.catalogue import load_catalogue
 from layers.load_desk import LoadDesk
 from layers.quarantine import Mend, Selection, mend, read_refused, refused_rows
@@ -84,6 +85,13 @@ def request_of(name: str, folder: Path) -> LoadRequest:
     )
 
 
+def make_ready(path: str) -> None:
+    """Let this process do a path's loads as the path has it."""
+    if path == "wide":
+        # As large surveys are loaded.
+        row_writers.SEVERAL_FROM = 1
+
+
 def _load(name: str) -> Callable[[Tools, Path], None]:
     def act(tools: Tools, folder: Path) -> None:
         load_now(request_of(name, folder), tools)
@@ -121,6 +129,7 @@ class Undertaking:
 _FIRST, _SECOND = _load("first.gpkg"), _load("second.gpkg")
 PATHS = {
     "first": Undertaking(_FIRST, survey="first.gpkg"),
+    "wide": Undertaking(_FIRST, survey="first.gpkg"),
     "packed": Undertaking(_load("packed.zip"), survey="packed.zip"),
     "again": Undertaking(_SECOND, (_FIRST,), survey="second.gpkg"),
     "repair": Undertaking(_repair, (_FIRST, _SECOND, _mend)),

@@ -26,11 +26,17 @@ pytestmark = pytest.mark.slow
 KILLS = [
     ("first-copying", "backend"),
     ("first-dropped", "backend"),
+    ("wide-made", "backend"),
+    ("wide-copying", "backend"),
+    ("wide-indexing", "backend"),
     ("again-staging", "backend"),
     ("again-closed", "backend"),
     ("again-before-commit", "backend"),
     ("first-index", "server"),
     ("first-renamed", "server"),
+    ("wide-copying", "server"),
+    ("wide-index", "server"),
+    ("wide-renamed", "server"),
     ("again-opened", "server"),
 ]
 Own = tuple[PrivateCluster, Templates]

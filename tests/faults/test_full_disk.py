@@ -125,6 +125,8 @@ def database_on_it(
     [
         "first-read",
         "first-copied",
+        "wide-made",
+        "wide-index",
         "again-staging",
         "again-check",
         "again-different",

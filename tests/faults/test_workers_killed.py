@@ -25,7 +25,9 @@ _START_S = 10.0
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["process", "parent", "both"])
-@pytest.mark.parametrize("where", ["first-copying", "again-opened", "packed-staging"])
+@pytest.mark.parametrize(
+    "where", ["first-copying", "wide-indexing", "again-opened", "packed-staging"]
+)
 def test_another_worker_takes_over(
     where: str,
     victim: str,
