@@ -15,7 +15,6 @@ from sqlalchemy import (
     DateTime,
     Double,
     Index,
-    Integer,
     MetaData,
     Table,
 )
@@ -55,7 +54,7 @@ def band_table(layer: LayerDefinition, band: PyramidBand, *, aside: bool = False
         #: The id in tiles: the feature's, or one of at least 2^52.
         Column("tile_id", BigInteger, nullable=False),
         #: How many features the row stands for.
-        Column("members", Integer, nullable=False),
+        Column("members", BigInteger, nullable=False),
         #: Importance: what is larger is kept first.
         Column("rank", Double, nullable=False),
         *(Column(field.name, column_type(field.type)) for field in fields),

@@ -74,6 +74,14 @@ def primary_key_statement(schema: str, table: str, index: str) -> str:
     )
 
 
+def keep_still_statement(schema: str, table: str) -> str:
+    """Return the statement that keeps the rows of a table where they are, but for one's own work.
+
+    Readers and writers go on; what moves rows (VACUUM FULL, CLUSTER) and other changes wait.
+    """
+    return f"LOCK TABLE {quote(schema)}.{quote(table)} IN SHARE UPDATE EXCLUSIVE MODE"
+
+
 def rename_statement(kind: Literal["TABLE", "INDEX"], schema: str, old: str, new: str) -> str:
     """Return the statement that gives a table or an index another name."""
     return f"ALTER {kind} {quote(schema)}.{quote(old)} RENAME TO {quote(new)}"

@@ -1,0 +1,1 @@
+"""Building the pyramid: generalised rows, cell by cell, and only where the layer changed."""

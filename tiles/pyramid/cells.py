@@ -1,0 +1,135 @@
+"""Which cells of a band are to be computed, and which of them are read together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gis import mercator
+from gis.hilbert import hilbert_keys
+from layers.errors import OneMapError
+from tiles.generaliser import HALF_WORLD, Cell
+
+#: Versions that are read together at most, where a cell alone has fewer.
+_BLOCK_VERSIONS = 6_000
+#: No band of a city has more cells; a wrong position may be anywhere on earth.
+_MOST_CELLS = 2_000_000
+
+Integers = NDArray[np.int64]
+
+
+class PyramidFailed(OneMapError):
+    """A pyramid could not be built."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells that lie together."""
+
+    cells: tuple[Cell, ...]
+
+    def box(self, margin: float) -> tuple[float, float, float, float]:
+        """Return the box around the cells, widened, in metres (EPSG:3857)."""
+        boxes = np.array([cell.box for cell in self.cells])
+        west, south = boxes[:, :2].min(axis=0) - margin
+        east, north = boxes[:, 2:].max(axis=0) + margin
+        return (float(west), float(south), float(east), float(north))
+
+
+def cells_in(ranges: Integers, counts: Integers) -> dict[int, int]:
+    """Return the cells in ranges of tiles, and about how many versions each has.
+
+    Args:
+        ranges: (n, 4): first column, first row, last column, last row.
+        counts: How many versions each range is that of.
+
+    Returns:
+        Code of the cell (``x << 24 | y``) → versions.
+
+    Raises:
+        PyramidFailed: If there are more than any city has.
+    """
+    if len(ranges) == 0:
+        return {}
+    high = ranges[:, 3] - ranges[:, 1] + 1
+    tiles = (ranges[:, 2] - ranges[:, 0] + 1) * high
+    if tiles.sum() > _MOST_CELLS:
+        raise PyramidFailed(
+            f"the features lie in {int(tiles.sum())} cells, more than {_MOST_CELLS}: some lie "
+            "far outside the city, or the band's cell_zoom is too deep"
+        )
+    each = np.repeat(np.arange(len(ranges)), tiles)
+    place = np.arange(tiles.sum()) - np.repeat(np.cumsum(tiles) - tiles, tiles)
+    x = ranges[each, 0] + place // high[each]
+    y = ranges[each, 1] + place % high[each]
+    codes, first = np.unique(x << 24 | y, return_inverse=True)
+    sums = np.bincount(first, counts[each])
+    return dict(zip(codes.tolist(), sums.astype(int).tolist(), strict=True))
+
+
+def tile_ranges(bounds: NDArray[np.float64], zoom: int, margin: float) -> Integers:
+    """Return the ranges of tiles that boxes meet.
+
+    Args:
+        bounds: (n, 4) in metres (EPSG:3857).
+        zoom: The zoom.
+        margin: How far beyond a tile's edge a box still counts, in metres.
+
+    Returns:
+        (n, 4): first column, first row, last column, last row.
+    """
+    width = 2 * HALF_WORLD / (1 << zoom)
+    west, south, east, north = bounds.T
+    edges = np.stack(
+        [
+            (west - margin + HALF_WORLD) / width,
+            (HALF_WORLD - north - margin) / width,
+            (east + margin + HALF_WORLD) / width,
+            (HALF_WORLD - south + margin) / width,
+        ],
+        axis=1,
+    )
+    clipped: Integers = np.clip(np.floor(edges), 0, (1 << zoom) - 1).astype(np.int64)
+    return clipped
+
+
+def blocks_of(cells: dict[int, int], zoom: int) -> list[Block]:
+    """Put cells together while they have few versions, and all in Hilbert order."""
+    weights = {(code >> 24, code & 0xFFFFFF): count for code, count in cells.items()}
+    groups = {place: [place] for place in weights}
+    done: list[list[tuple[int, int]]] = []
+    for _ in range(zoom):
+        parents: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for place in groups:
+            parents.setdefault((place[0] >> 1, place[1] >> 1), []).append(place)
+        merged: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        heavier: dict[tuple[int, int], int] = {}
+        for parent, children in parents.items():
+            weight = sum(weights[child] for child in children)
+            if weight > _BLOCK_VERSIONS:
+                done.extend(groups[child] for child in children)
+            else:
+                merged[parent] = [cell for child in children for cell in groups[child]]
+                heavier[parent] = weight
+        groups, weights = merged, heavier
+    done.extend(groups.values())
+    blocks = [Block(tuple(Cell(zoom, x, y) for x, y in sorted(group))) for group in done]
+    return in_order(blocks)
+
+
+def in_order(blocks: Sequence[Block]) -> list[Block]:
+    """Return blocks in Hilbert order, so that rows that are near each other are written so."""
+    if not blocks:
+        return []
+    middles = np.array([_middle(block.cells) for block in blocks])
+    lon, lat = mercator.inverse(middles[:, 0], middles[:, 1])
+    order = np.argsort(hilbert_keys(lon, lat), kind="stable")
+    return [blocks[place] for place in order.tolist()]
+
+
+def _middle(cells: Iterable[Cell]) -> tuple[float, float]:
+    boxes = np.array([cell.box for cell in cells])
+    west, south = boxes[:, :2].min(axis=0)
+    east, north = boxes[:, 2:].max(axis=0)
+    return ((west + east) / 2, (south + north) / 2)
