@@ -32,12 +32,15 @@ def hilbert_keys(lon: Array, lat: Array) -> NDArray[np.int64]:
         right = (x >> bit) & 1
         upper = (y >> bit) & 1
         key = (key << 2) | ((3 * right) ^ upper)
-        # Turn the quadrant so that the curve in it begins and ends at the right corners.
-        turned = upper == 0
-        mirrored = turned & (right == 1)
-        x = np.where(mirrored, ~x, x)
-        y = np.where(mirrored, ~y, y)
-        x, y = np.where(turned, y, x), np.where(turned, x, y)
+        # Turn the quadrant so that the curve in it begins and ends at the right corners. The masks
+        # have all bits or none.
+        turned = upper - 1
+        mirrored = turned & -right
+        x ^= mirrored
+        y ^= mirrored
+        swapped = (x ^ y) & turned
+        x ^= swapped
+        y ^= swapped
     return key
 
 
