@@ -305,8 +305,7 @@ class LoadSession:
         return counts | {"quarantined": self._quarantined, "report": self._report}
 
     def _apply_differences(self) -> tuple[tuple[int, int, int, int], int]:
-        for statement in find_differences(self._survey):
-            self._connection.execute(statement)
+        self._connection.execute(find_differences(self._survey))
         if self._header.full:
             self._connection.execute(find_missing(self._survey))
         difference = difference_table().name

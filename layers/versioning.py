@@ -159,56 +159,32 @@ def _differs(stage: Any, held: Any, layer: LayerDefinition) -> ColumnElement[boo
     return or_(*unequal, geometry)
 
 
-def find_differences(survey: Survey) -> list[Insert]:
-    """Return the statements that fill the difference table from the stage."""
+def find_differences(survey: Survey) -> Insert:
+    """Return the statement that fills the difference table from the stage."""
     layer = survey.layer
     stage, difference = stage_table(layer), difference_table()
-    columns = [column.name for column in difference.columns]
     held = city_table(layer).alias("held")
     identity = _identity(layer, stage)
-    changed = (
-        select(
-            stage.c.source_row,
-            held.c.feature_id,
-            identity.c.last_version,
-            literal(True),
-            held.c.version,
-            held.c.valid_from,
-            held.c.valid_to,
-            held.c.recorded_from,
-            held.c.valid_to,
-        )
-        .select_from(stage)
-        .join(held, and_(_same_key(stage, held, layer), _held_at(held, survey.valid_from)))
-        .join(identity, true())
-        .where(_differs(stage, held, layer))
-    )
-    absent = (
-        select(held.c.feature_id)
-        .where(_same_key(stage, held, layer), _held_at(held, survey.valid_from))
-        .exists()
-    )
-    nothing = literal(None)
-    added = (
+    is_held = held.c.feature_id.is_not(None)
+    goes_on = func.coalesce(_next_start(layer, stage, survey.valid_from), INFINITY)
+    rows = (
         select(
             stage.c.source_row,
             identity.c.feature_id,
             identity.c.last_version,
-            literal(False),
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            func.coalesce(_next_start(layer, stage, survey.valid_from), INFINITY),
+            is_held,
+            held.c.version,
+            held.c.valid_from,
+            held.c.valid_to,
+            held.c.recorded_from,
+            case((is_held, held.c.valid_to), else_=goes_on),
         )
         .select_from(stage)
+        .outerjoin(held, and_(_same_key(stage, held, layer), _held_at(held, survey.valid_from)))
         .join(identity, true())
-        .where(~absent)
+        .where(or_(~is_held, _differs(stage, held, layer)))
     )
-    return [
-        insert(difference).from_select(columns, changed),
-        insert(difference).from_select(columns, added),
-    ]
+    return insert(difference).from_select([column.name for column in difference.columns], rows)
 
 
 def find_missing(survey: Survey) -> Insert:
