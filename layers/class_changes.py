@@ -76,7 +76,8 @@ def _sums(
     group: ColumnElement[Any] | None = None if name is None else rows.c[name]
     shapes: ColumnElement[Any] = null()
     if layer.geometry.dimension:
-        shapes = func.ST_AsBinary(func.ST_Collect(func.ST_Force2D(rows.c.geom)))
+        flat = func.ST_Force2D(rows.c.geom) if layer.geometry.z else rows.c.geom
+        shapes = func.ST_AsBinary(func.ST_Collect(flat))
     statement = (
         select(
             side.label("side"),
