@@ -129,6 +129,12 @@ class Rows(Features):
     #: the same things are made into one. Pieces of one feature share its id.
     tile_ids: Integers = field(default_factory=lambda: np.empty(0, np.int64))
 
+    def take(self, index: NDArray[Any]) -> "Rows":
+        """Return those at the positions, or where a mask is true."""
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        return Rows(**vars(super().take(index)), tile_ids=self.tile_ids[index])
+
 
 class Generaliser(Protocol):
     """A plug-in of ``tiles/generalisers``."""

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tiles.generaliser import HALF_WORLD, Floats, Shapes
+from tiles.generaliser import HALF_WORLD, UNITS_A_PIXEL, Floats, Shapes
 
 #: GEOS types.
 _POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
@@ -99,3 +99,28 @@ def box_sides(shapes: Shapes) -> Floats:
     """Return the longer side of each shape's box."""
     bounds = shapely.bounds(shapes)
     return np.asarray(np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]))
+
+
+def without_pinholes(shapes: Shapes) -> Shapes:
+    """Return areas in units without holes smaller than half a pixel across."""
+    pierced = np.flatnonzero(
+        shapely.get_num_coordinates(shapes) > _outline_vertices(shapes)
+    )  # few have holes at all
+    for index in pierced.tolist():
+        shapes[index] = _filled(shapes[index])
+    return shapes
+
+
+def _outline_vertices(shapes: Shapes) -> Floats:
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    counts = shapely.get_num_coordinates(shapely.get_exterior_ring(parts))
+    return np.bincount(owner, counts, minlength=len(shapes)).astype(np.float64)
+
+
+def _filled(shape: Any) -> Any:
+    least = (UNITS_A_PIXEL / 2) ** 2
+    kept = []
+    for part in shapely.get_parts(shape):
+        holes = [ring for ring in part.interiors if shapely.area(shapely.polygons(ring)) >= least]
+        kept.append(shapely.Polygon(part.exterior, holes))
+    return kept[0] if len(kept) == 1 else shapely.MultiPolygon(kept)

@@ -12,8 +12,8 @@ from tiles.generaliser import HALF_WORLD, Band, Cell, Features, Generaliser, Row
 from tiles.generaliser_registry import band_of, tile_generalisers
 
 CATALOGUE = load_catalogue()
-#: A place in the city, in metres of EPSG:3857.
-PLACE = (12_718_103.0, 3_464_080.0)
+#: A place in the city, in metres of EPSG:3857, some kilometres from the edges of its cells.
+PLACE = (12_705_500.0, 3_468_000.0)
 CLASSES = ("0101", "0301", "0702", "1101")
 
 

@@ -14,13 +14,19 @@ from tiles.generaliser import (
     BandParameters,
     Cell,
     Features,
-    Floats,
     Generaliser,
     Rows,
     Shapes,
 )
 from tiles.generaliser_tools import as_rows, chosen, owned
-from tiles.unit_grid import box_sides, in_metres, in_units, snapped_areas, snapped_lines
+from tiles.unit_grid import (
+    box_sides,
+    in_metres,
+    in_units,
+    snapped_areas,
+    snapped_lines,
+    without_pinholes,
+)
 
 
 class SimplifyParameters(BandParameters):
@@ -75,7 +81,7 @@ class Simplify:
         elif band.layer.geometry.coverage:
             shapes = snapped_areas(shapes)
         else:
-            shapes = snapped_areas(_without_pinholes(shapely.simplify(shapes, settings.tolerance)))
+            shapes = snapped_areas(without_pinholes(shapely.simplify(shapes, settings.tolerance)))
         if _least_pixels(band) == 0:
             shapes = _as_dots(shapes, features.shapes, band)
         made = Features(
@@ -98,31 +104,6 @@ def _large_enough(features: Features, band: Band) -> Any:
     if band.parameters.keep_rank is not None:
         large |= features.rank >= band.parameters.keep_rank
     return large
-
-
-def _without_pinholes(shapes: Shapes) -> Shapes:
-    """Return areas in units without holes smaller than half a pixel across."""
-    pierced = np.flatnonzero(
-        shapely.get_num_coordinates(shapes) > _outline_vertices(shapes)
-    )  # few have holes at all
-    for index in pierced.tolist():
-        shapes[index] = _filled(shapes[index])
-    return shapes
-
-
-def _outline_vertices(shapes: Shapes) -> Floats:
-    parts, owner = shapely.get_parts(shapes, return_index=True)
-    counts = shapely.get_num_coordinates(shapely.get_exterior_ring(parts))
-    return np.bincount(owner, counts, minlength=len(shapes)).astype(np.float64)
-
-
-def _filled(shape: Any) -> Any:
-    least = (UNITS_A_PIXEL / 2) ** 2
-    kept = []
-    for part in shapely.get_parts(shape):
-        holes = [ring for ring in part.interiors if shapely.area(shapely.polygons(ring)) >= least]
-        kept.append(shapely.Polygon(part.exterior, holes))
-    return kept[0] if len(kept) == 1 else shapely.MultiPolygon(kept)
 
 
 def _as_dots(shapes: Shapes, originals: Shapes, band: Band) -> Shapes:
