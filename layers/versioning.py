@@ -73,15 +73,22 @@ def stage_table(layer: LayerDefinition) -> Table:
         "onemap_stage",
         MetaData(),
         Column("source_row", BigInteger, nullable=False),
-        *content_columns(layer),
+        *_uncommented(content_columns(layer)),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DROP",
     )
 
 
+def _uncommented(columns: list[Column[Any]]) -> list[Column[Any]]:
+    # Each comment is a statement of its own, and nobody reads those of a temporary table.
+    for column in columns:
+        column.comment = None
+    return columns
+
+
 def bad_key_table(layer: LayerDefinition) -> Table:
     """Return the temporary table of the keys of refused rows: bad, but not missing."""
-    keys = [column for column in content_columns(layer) if column.name in layer.key]
+    keys = _uncommented([one for one in content_columns(layer) if one.name in layer.key])
     return Table(
         "onemap_bad_key", MetaData(), *keys, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
     )
