@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, FromClause, Index, PrimaryKeyConstraint, Table, text
+from sqlalchemy import Connection, FromClause, Index, PrimaryKeyConstraint, Table, select, text
 from sqlalchemy.schema import CreateIndex, DropTable, DropTableComment
 
 from gis.hilbert import hilbert_keys
@@ -41,6 +41,7 @@ from layers.tables import (
     aside_table,
     city_table,
     feature_id_sequence,
+    is_current,
     table_indexes,
 )
 from layers.versioning import Survey, shared_values, stage_table
@@ -157,11 +158,14 @@ class AsideWriter:
         self._defaults = shared_values(survey)
         self._table = aside_table(self._layer, self._defaults)
         self._side: SideSessions | None = None
+        # The index of boxes holds current rows, and answers only those who ask for such.
+        self._rows_aside = select(self._table).where(is_current(self._table)).subquery("aside")
+        self._is_analysed = False
 
     @property
     def surveyed(self) -> FromClause:
         """See :class:`RowWriter`."""
-        return self._table
+        return self._rows_aside
 
     def add(
         self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn
@@ -212,8 +216,12 @@ class AsideWriter:
             self._side.wait()
 
     def index(self) -> None:
-        """See :class:`RowWriter`."""
+        """See :class:`RowWriter`; the index is there already, but not what the planner asks for."""
         self.settle()
+        if not self._is_analysed:
+            whole = analyze_statement(CITY_SCHEMA, self._table.name)
+            self._connection.execute(text(whole))
+            self._is_analysed = True
 
     def close(self) -> None:
         """See :class:`RowWriter`."""

@@ -1,0 +1,1 @@
+"""Tiles against their peers: ``python -m benchmarks.tiles`` (docs/benchmarks.md)."""

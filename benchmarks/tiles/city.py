@@ -1,0 +1,209 @@
+"""The benchmark city in a private cluster: our store, and what the peers are best served with."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Column as Field
+from sqlalchemy import Connection, MetaData, Table, func, literal, select, text
+
+from benchmarks.tiles.peers import ROOT
+from cli.private_cluster import PrivateCluster
+from layers.catalogue import load_catalogue
+from layers.definition import LayerDefinition
+from layers.tables import city_table, geometry_type, is_current
+from layers.tile_fields import used_fields
+from tests.database import connected
+
+ONEMAP = str(Path(sys.executable).parent / "onemap")
+#: The schema of the peers' tables, and the name of the map that is compared.
+SCHEMA = MAP = "bench"
+#: Layers of the map from bottom to top, and their first zooms where the comparison wants others
+#: than the definitions say: parcels at every zoom are what low zooms are about.
+LAYERS = ("land_parcel", "road", "building", "pipe_line", "pipe_node", "hazard_point")
+_FIRST_ZOOM = {"land_parcel": 6}
+
+_MAP = """\
+name: {map}
+title: {{zh: 瓦片对比, en: Tiles compared}}
+abstract: {{zh: 与其他瓦片服务器对比所用的图层。, en: The layers that are compared with peers.}}
+center: [114.322, 29.842]
+zoom: 13
+bounds: [113.53, 29.03, 114.97, 30.31]
+min_zoom: 6
+max_zoom: 16
+groups:
+  - id: all
+    title: {{zh: 全部, en: All}}
+    layers:
+{layers}
+"""
+
+
+@dataclass
+class City:
+    """A loaded city."""
+
+    cluster: PrivateCluster
+    scale: float
+    #: Layer → rows that are current.
+    rows: dict[str, int] = field(default_factory=dict)
+    #: Layer → columns of the peers' table, besides ``feature_id`` and ``geom``.
+    columns: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def database(self) -> str:
+        """The database's name."""
+        return f"tiles_{self.scale:g}".replace(".", "_")
+
+    @property
+    def url(self) -> str:
+        """The database's address."""
+        return self.cluster.url(self.database)
+
+    @property
+    def folder(self) -> Path:
+        """Where its surveys and its map lie."""
+        return ROOT / ".onemap" / "benchmarks" / f"scale-{self.scale:g}"
+
+    @property
+    def maps(self) -> Path:
+        """The folder of the map definition, for ONEMAP_EXTRA_MAPS."""
+        return self.folder / "maps"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of our commands."""
+        ours = {"ONEMAP_DATABASE_URL": self.url, "ONEMAP_EXTRA_MAPS": str(self.maps)}
+        return {**os.environ, "PYTHONPATH": str(ROOT), **ours}
+
+
+def cluster() -> PrivateCluster:
+    """Return the benchmark's cluster, with the settings that One Map gives its own."""
+    return PrivateCluster(ROOT / ".onemap" / "tile-benchmark-cluster")
+
+
+def loaded(server: PrivateCluster, scale: float, *, fresh: bool, peers: bool = True) -> City:
+    """Return the city of a scale, generated and loaded unless it was before.
+
+    Args:
+        server: The running cluster.
+        scale: 1 for 1,000,000 parcels and the rest.
+        fresh: Load it anew.
+        peers: Make the peers' tables too.
+    """
+    city = City(server, scale)
+    _write_map(city)
+    with connected(server.url("postgres"), autocommit=True) as connection:
+        if fresh:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {city.database} WITH (FORCE)"))
+        names = connection.execute(text("SELECT datname FROM pg_database")).scalars()
+        known = city.database in set(names)
+    if not known:
+        server.ensure_database(city.database)
+    subprocess.run([ONEMAP, "migrate"], check=True, env=city.environment(), stdout=sys.stderr)
+    _load(city)
+    with connected(city.url) as connection:
+        for name in LAYERS:
+            table = city_table(_layer(name))
+            current = select(func.count()).select_from(table).where(is_current(table))
+            city.rows[name] = int(connection.execute(current).scalar_one())
+    if peers:
+        _prepare_peers(city)
+    return city
+
+
+def _layer(name: str) -> LayerDefinition:
+    return load_catalogue().layer(name)
+
+
+def _write_map(city: City) -> None:
+    entries = []
+    for name in LAYERS:
+        first = _FIRST_ZOOM.get(name)
+        zoom = f", min_zoom: {first}" if first is not None else ""
+        entries.append(f"      - {{layer: {name}{zoom}}}")
+    city.maps.mkdir(parents=True, exist_ok=True)
+    definition = _MAP.format(map=MAP, layers="\n".join(entries))
+    (city.maps / f"{MAP}.yaml").write_text(definition, encoding="utf-8")
+
+
+def _load(city: City) -> None:
+    """Load the layers that hold nothing yet; roads last, which others would be compared with."""
+    for name in sorted(LAYERS, key=lambda name: name == "road"):
+        table = city_table(_layer(name))
+        with connected(city.url) as connection:
+            if connection.execute(select(table.c.feature_id).limit(1)).first():
+                continue
+        survey = city.folder / f"{name}.gpkg"
+        if not survey.exists():
+            generate = [sys.executable, str(ROOT / "data/samples/generate.py")]
+            options = ["--scale", f"{city.scale:g}", "--out", str(city.folder), "--layers", name]
+            subprocess.run([*generate, *options], check=True, stdout=sys.stderr)
+        sys.stderr.write(f"loading {survey.name} at scale {city.scale:g} …\n")
+        command = [ONEMAP, "load", str(survey), "--layer", name, "--valid-from", "2020-05-01"]
+        subprocess.run(command, check=True, env=city.environment(), stdout=subprocess.DEVNULL)
+
+
+def _prepare_peers(city: City) -> None:
+    """Give the peers lean tables: current rows, few columns, map order, one GiST index each."""
+    with connected(city.url) as connection:
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    for name in LAYERS:
+        layer = _layer(name)
+        fields = list(dict.fromkeys([*layer.key, *layer.tiles.fields, *used_fields(layer)]))
+        city.columns[name] = fields
+        table = _peer_table(layer, fields)
+        with connected(city.url) as connection:
+            if connection.dialect.has_table(connection, name, schema=SCHEMA):
+                continue
+            sys.stderr.write(f"preparing {name} for the peers …\n")
+            _fill(connection, table, layer, fields)
+        with connected(city.url, autocommit=True) as connection:
+            connection.execute(text(f"VACUUM (ANALYZE) {SCHEMA}.{name}"))
+
+
+def _peer_table(layer: LayerDefinition, fields: list[str]) -> Table:
+    source = city_table(layer)
+    shape = geometry_type(layer.geometry)
+    kind = shape.geometry_type.removesuffix("Z")
+    return Table(
+        layer.name,
+        MetaData(schema=SCHEMA),
+        Field("feature_id", source.c.feature_id.type, primary_key=True, autoincrement=False),
+        *(Field(name, source.c[name].type) for name in fields),
+        Field("geom", type(shape)(kind, srid=3857, spatial_index=False)),
+    )
+
+
+def _fill(connection: Connection, table: Table, layer: LayerDefinition, fields: list[str]) -> None:
+    source = city_table(layer)
+    shape = source.c.tile_geom
+    if layer.geometry.type.startswith("multi"):
+        shape = func.ST_Multi(shape)
+    wanted = select(source.c.feature_id, *(source.c[name] for name in fields), shape)
+    # Map order, as ours: PostGIS sorts geometries along a Hilbert curve.
+    rows = wanted.where(is_current(source)).order_by(source.c.tile_geom)
+    table.create(connection)
+    connection.execute(table.insert().from_select(["feature_id", *fields, "geom"], rows))
+    index = f"CREATE INDEX ON {SCHEMA}.{layer.name} USING gist (geom)"
+    connection.execute(text(index))
+
+
+def sample_points(city: City, each: int = 4) -> dict[str, list[tuple[float, float]]]:
+    """Return longitude and latitude of points on some features of each layer."""
+    points = {}
+    with connected(city.url) as connection:
+        for name, columns in city.columns.items():
+            rows = _peer_table(_layer(name), columns).tablesample(func.system(5), seed=literal(1))
+            place = func.ST_Transform(func.ST_PointOnSurface(rows.c.geom), 4326)
+            found = connection.execute(select(func.ST_X(place), func.ST_Y(place)).limit(each))
+            points[name] = [(float(lon), float(lat)) for lon, lat in found]
+    return points
+
+
+def summary(city: City) -> str:
+    """Return what was loaded, in a line."""
+    return json.dumps({name: f"{count:,}" for name, count in city.rows.items()}, ensure_ascii=False)

@@ -1,0 +1,158 @@
+"""Cached tiles: ours against nginx with the same bytes as files, and Martin's memory cache."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.tiles import figures, peers
+from benchmarks.tiles.city import City
+from benchmarks.tiles.servers import Server, _free_port, _process, get
+from benchmarks.tiles.traces import Place, Session
+
+#: Bytes over the wire of the two tiles that are asked for again and again.
+WANTED = (24_000, 250_000)
+_CONNECTIONS = 16
+_SECONDS = 4
+_NGINX = """\
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 512; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; etag on;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  open_file_cache max=100; default_type application/vnd.mapbox-vector-tile;
+  server {{ listen 127.0.0.1:{port}; root {folder}/files; add_header Content-Encoding gzip; }}
+}}
+"""
+
+
+@dataclass
+class Nginx:
+    """A running nginx: one process, as ours."""
+
+    port: int
+    folder: Path
+
+    def put(self, name: str, body: bytes) -> str:
+        """Keep bytes as a file; return its path on the server."""
+        (self.folder / "files" / name).write_bytes(body)
+        return f"/{name}"
+
+
+@contextmanager
+def nginx(tool: peers.Tool) -> Iterator[Nginx]:
+    """Run nginx with one worker over a folder of files."""
+    folder = peers.PEERS / "nginx"
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    os.chmod(folder, 0o755)  # noqa: S103 - nginx's worker is another user
+    server = Nginx(_free_port(), folder)
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    text = user + _NGINX.format(folder=folder, port=server.port)
+    (folder / "nginx.conf").write_text(text, encoding="utf-8")
+    command = [str(tool.program), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    with (folder / "log").open("wb") as log, _process(command, {}, log):
+        server.put("ready", b"ready")
+        for _ in range(100):
+            try:
+                if get(server.port, "/ready")[0] == 200:
+                    break
+            except OSError:
+                subprocess.run(["sleep", "0.1"], check=True)
+        yield server
+
+
+def rate(wrk: peers.Tool, port: int, path: str, headers: dict[str, str]) -> tuple[float, str]:
+    """Return wrk's answers a second over 16 connections, and what it complains of."""
+    command = [str(wrk.program), "-t1", f"-c{_CONNECTIONS}", f"-d{_SECONDS}s", "--latency"]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    done = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}{path}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LD_LIBRARY_PATH": peers.libraries()},
+    )
+    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    complaint = re.search(r"(Socket errors.*|Non-2xx.*)", done.stdout)
+    told = complaint.group(1) if complaint else ""
+    return float(found.group(1)) if found else 0.0, told
+
+
+@dataclass
+class Chosen:
+    """A tile that is asked for again and again."""
+
+    place: Place
+    etag: str
+    body: bytes
+
+
+def choose(server: Server, sessions: list[Session], wanted: int, most: int = 150) -> Chosen:
+    """Return the tile whose gzipped bytes come nearest to a size, from the trace's tiles."""
+    best: Chosen | None = None
+    places = list(dict.fromkeys(p for s in sessions for p in s if p[0] >= 10))
+    for place in places[:: max(len(places) // most, 1)]:
+        status, headers, body = get(
+            server.port, server.paths(place)[0], {"Accept-Encoding": "gzip"}
+        )
+        if status != 200:
+            continue
+        if best is None or abs(len(body) - wanted) < abs(len(best.body) - wanted):
+            best = Chosen(place, headers.get("etag", ""), body)
+    if best is None:
+        raise RuntimeError(f"{server.name} has no tile with anything in it on the trace")
+    return best
+
+
+HEAD = ["what", "bytes", "ours req/s", "nginx req/s", "ours ÷ nginx"]
+
+
+def against_nginx(
+    ours: Server, city: City, sessions: list[Session], tools: dict[str, peers.Tool], repeat: int
+) -> Iterator[list[str]]:
+    """Give the rows of the table of warm tiles, both turn about; medians of ``repeat``."""
+    with ours.running(city, cached=True), nginx(tools["nginx"]) as files:
+        for wanted in WANTED:
+            tile = choose(ours, sessions, wanted)
+            name = f"tile of {wanted // 1000} KB"
+            path = files.put(f"{wanted}.mvt", tile.body)
+            etag = get(files.port, path)[1].get("etag", "")
+            gzip = {"Accept-Encoding": "gzip"}
+            for what, mine, theirs in (
+                (f"{name}, 200", gzip, gzip),
+                (f"{name}, 304", {**gzip, "If-None-Match": tile.etag}, {"If-None-Match": etag}),
+            ):
+                own, other = [], []
+                for _ in range(repeat):
+                    own.append(rate(tools["wrk"], ours.port, ours.paths(tile.place)[0], mine)[0])
+                    other.append(rate(tools["wrk"], files.port, path, theirs)[0])
+                left, right = figures.middle(own), figures.middle(other)
+                yield [
+                    f"{what} ({'/'.join(map(str, tile.place))})",
+                    f"{len(tile.body):,}",
+                    figures.number(left, 0),
+                    figures.number(right, 0),
+                    figures.ratio(left / right if left and right else None),
+                ]
+
+
+MEMORY_HEAD = ["server", "tile", "bytes over the wire", "req/s"]
+
+
+def memory_caches(
+    servers: list[Server], city: City, sessions: list[Session], wrk: peers.Tool, repeat: int
+) -> Iterator[list[str]]:
+    """Give what each server answers from its memory for its own tile nearest to 24 KB gzipped."""
+    for server in servers:
+        with server.running(city, cached=True):
+            tile = choose(server, sessions, WANTED[0])
+            path, headers = server.paths(tile.place)[0], {"Accept-Encoding": "gzip"}
+            rates = [rate(wrk, server.port, path, headers)[0] for _ in range(repeat)]
+        place = "/".join(map(str, tile.place))
+        yield [server.name, place, f"{len(tile.body):,}", figures.number(figures.middle(rates), 0)]
