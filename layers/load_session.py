@@ -14,7 +14,6 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
-    Table,
     delete,
     func,
     insert,
@@ -236,8 +235,7 @@ class LoadSession:
             return
         self.settle()
         numbers = sorted({row.source_row for row in rows})
-        staged = self.surveyed
-        assert isinstance(staged, Table)  # noqa: S101 -- narrows the type
+        staged = self._writer.table
         gone = self._connection.execute(
             delete(staged).where(staged.c.source_row.in_(numbers)).returning(staged.c.source_row)
         )

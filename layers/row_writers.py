@@ -65,6 +65,10 @@ class RowWriter(Protocol):
     def surveyed(self) -> FromClause:
         """The survey's rows, once complete: ``source_row``, the fields, ``geom``, ``tile_geom``."""
 
+    @property
+    def table(self) -> Table:
+        """The table that holds the rows, for taking some back."""
+
     def add(
         self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn
     ) -> None:
@@ -95,6 +99,11 @@ class StageWriter:
 
     @property
     def surveyed(self) -> FromClause:
+        """See :class:`RowWriter`."""
+        return self._stage
+
+    @property
+    def table(self) -> Table:
         """See :class:`RowWriter`."""
         return self._stage
 
@@ -166,6 +175,11 @@ class AsideWriter:
     def surveyed(self) -> FromClause:
         """See :class:`RowWriter`."""
         return self._rows_aside
+
+    @property
+    def table(self) -> Table:
+        """See :class:`RowWriter`."""
+        return self._table
 
     def add(
         self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn

@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url, select, text
+from sqlalchemy.dialects import postgresql
 
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, LayerBusy, LoadRefused, SchemaConflict
@@ -220,6 +221,22 @@ def test_one_writer_a_layer(make_store: MakeStore, plot: LayerDefinition) -> Non
         other.join()
         session.apply()
     assert "plot" in str(seen[0])
+
+
+def test_a_first_load_joins_its_rows_by_place_with_an_index(
+    make_store: MakeStore, plot: LayerDefinition
+) -> None:
+    store = make_store(plot)
+    header = LoadHeader("plots.gpkg", "0" * 64, "EPSG:4490", day(1), "tester", {})
+    with store.open_load(plot, header) as session:
+        session.stage(batch({f"k{number}": number for number in range(2000)}))
+        session.index_surveyed()
+        mine, other = session.surveyed.alias("mine"), session.surveyed.alias("other")
+        meets = mine.c.geom.bool_op("&&")(other.c.geom)
+        pairs = select(mine.c.source_row).join(other, meets)
+        plan = session.fetch(text(f"EXPLAIN {pairs.compile(dialect=postgresql.dialect())}"))
+        assert "__aside_current_geom" in "\n".join(row[0] for row in plan)
+        assert session.apply().added == 2000
 
 
 def test_a_key_twice_in_one_survey_is_refused(make_store: MakeStore, plot: LayerDefinition) -> None:
