@@ -11,7 +11,7 @@ from api.middleware import RequestFrame
 from layers.errors import OneMapError
 
 #: Seconds that requests under way get to end when the server stops.
-_GRACE_S = 5
+GRACE_S = 5
 
 
 class CannotServe(OneMapError):
@@ -101,7 +101,7 @@ def serve_until_stopped(
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=GRACE_S,
     )
     server = _AnnouncingServer(config, announce)
     server.run(sockets=[claimed])

@@ -17,6 +17,7 @@ from layers.errors import OneMapError
 from layers.tile_news import TileChange, TileNews
 from tiles.families import TileFamily
 from tiles.file_locks import try_file_lock
+from tiles.front import Front
 from tiles.generation import generation
 from tiles.memory import TileKey, is_touched
 from tiles.store_usage import make_room
@@ -91,6 +92,7 @@ class StoreKeeper:
         self._count = count
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tile-store")
         self._opened: TileStore | None = None
+        self._front: Front | None = None
         self._in_step = False
         #: Changes that the store may not have been cleared of yet.
         self._pending: list[TileChange] = []
@@ -126,6 +128,8 @@ class StoreKeeper:
         await asyncio.to_thread(self._threads.shutdown)
         if self._tidier is not None:
             os.close(self._tidier)
+        if self._front is not None:
+            await asyncio.to_thread(self._front.close)
         if self._opened is not None:
             self._opened.close()
 
@@ -171,6 +175,7 @@ class StoreKeeper:
                 await asyncio.wait_for(self._woken.wait(), _TICK_S)
             self._woken.clear()
             if monotonic() >= self._heard.heard_until:
+                self._fall_behind()
                 continue
             try:
                 await self._keep()
@@ -178,12 +183,18 @@ class StoreKeeper:
                 _log.error("tile_store.unfit", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
             except OSError as error:
-                self._in_step = False
+                self._fall_behind()
                 self._failed(error)
                 await asyncio.sleep(1.0)
             except OneMapError as error:
-                self._in_step = False
+                self._fall_behind()
                 _log.warning("tile_store.behind", reason=str(error))
+
+    def _fall_behind(self) -> None:
+        if self._in_step:
+            self._in_step = False
+            if self._front is not None:
+                self._front.withdraw()
 
     async def _keep(self) -> None:
         if self._opened is None:
@@ -193,9 +204,12 @@ class StoreKeeper:
             self._opened = await self._threaded(
                 TileStore, self._place.root / name, self._public, versions
             )
+            self._front = await self._threaded(Front, self._place.root, name)
         if self._pending or not self._in_step or self._set_back:
             await self._catch_up(self._opened)
         self._in_step = True
+        if self._front is not None and monotonic() < self._heard.heard_until:
+            await self._threaded(self._front.renew)
         if monotonic() > self._tidied + _TIDY_S:
             self._tidied = monotonic()
             await self._threaded(self._tidy, self._opened)
@@ -225,9 +239,11 @@ class StoreKeeper:
     def _tidy(self, store: TileStore) -> None:
         """Remove trash and make room, in the one process that is elected for it."""
         if self._tidier is None:
+            # The first look after the election.
             self._tidier = try_file_lock(store.root / "tidy.lock")
-        if self._tidier is None:
-            return
+            if self._tidier is None:
+                return
+            store.discard_others(self._place.root)
         store.empty_trash()
         if store.usage.bytes > self._place.max_bytes:
             removed = make_room(store.root, store.usage, self._place.max_bytes)

@@ -15,6 +15,8 @@ import orjson
 _SLOT = 64 * 1024
 _HEAD = struct.Struct("<4sQI16s")
 _MAGIC = b"OML1"
+#: A count beyond this is no count.
+_LARGEST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,16 @@ class LedgerFile:
         )
         counts = [self._slot(number)[0] for number in (0, 1)]
         older = counts.index(min(counts))
-        head = _HEAD.pack(_MAGIC, max(counts) + 1, len(payload), _digest(max(counts) + 1, payload))
+        # Beyond a torn slot's count, too: what others have read of it must differ from this.
+        count = 1 + max(self._count(number) for number in (0, 1))
+        head = _HEAD.pack(_MAGIC, count, len(payload), _digest(count, payload))
         os.pwrite(self._file, head + payload, older * _SLOT)
+
+    def _count(self, number: int) -> int:
+        """Return a slot's count, whether or not the slot is whole."""
+        head = os.pread(self._file, _HEAD.size, number * _SLOT)
+        count = int(_HEAD.unpack(head)[1]) if len(head) == _HEAD.size else 0
+        return count if count < _LARGEST else self._slot(number)[0]
 
     def _slot(self, number: int) -> tuple[int, bytes]:
         """Return a slot's count and content; nothing where it is not whole."""

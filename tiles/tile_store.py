@@ -11,6 +11,7 @@ A tile is a gzip file, ``FOLDER/Z/X/Y.mvt.gz``, that a web server may send as it
 Nothing is synchronised to the disk: a file is trusted for its checksum alone.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -25,13 +26,15 @@ from layers.errors import OneMapError
 from layers.tile_news import TileChange, tile_of_code
 from tiles import empty_tiles
 from tiles.families import OTHER, PUBLIC, TileFamily
-from tiles.file_locks import KeyLocks, file_lock
+from tiles.file_locks import KeyLocks, file_lock, try_file_lock
 from tiles.packing import DamagedTile, PackedTile, pack, read_packed
 from tiles.store_folders import EMPTY, ENDING, TRASH, empty_trash, remove, sweep, throw_away
 from tiles.store_ledger import Ledger, LedgerFile
 from tiles.store_usage import Usage
 
 _TEMPORARY = "tmp"
+#: Locked, shared, as long as a process uses the store.
+_USE = "use.lock"
 _FAMILY_FILE = "family.json"
 
 
@@ -63,6 +66,8 @@ class TileStore:
         try:
             for folder in (PUBLIC, OTHER, TRASH, EMPTY, _TEMPORARY):
                 (root / folder).mkdir(parents=True, exist_ok=True)
+            self._use = os.open(root / _USE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._use, fcntl.LOCK_SH)
             self._gate, self._sweep = root / "gate.lock", root / "sweep.lock"
             self.keys = KeyLocks(root / "keys.lock")
             self._ledger = LedgerFile(root / "ledger")
@@ -98,6 +103,7 @@ class TileStore:
         self.keys.close()
         self._ledger.close()
         self.usage.close()
+        os.close(self._use)
 
     def _temporary(self) -> Path:
         return self._root / _TEMPORARY / f"{self._process}-{next(self._names)}"
@@ -207,6 +213,20 @@ class TileStore:
     def empty_trash(self) -> None:
         """Remove what was thrown away, and what processes that died have left."""
         empty_trash(self._root, self._root / _TEMPORARY)
+
+    def discard_others(self, parent: Path) -> None:
+        """Throw away the stores beside this one that no process uses.
+
+        Raises:
+            OSError: If the disk fails.
+        """
+        for lock in parent.glob(f"*/{_USE}"):
+            if lock.parent == self._root:
+                continue
+            held = try_file_lock(lock)
+            if held is not None:
+                throw_away(self._root, lock.parent)
+                os.close(held)
 
     def swept(self) -> Mapping[str, int]:
         """Return layer → tile version up to which the store is clear of older states.

@@ -1,22 +1,29 @@
 """``onemap serve``: the HTTP service over the database of ONEMAP_DATABASE_URL."""
 
+import socket
+import sys
 from typing import Annotated
 
 import typer
 
 from api.app import create_app
+from api.middleware import RequestFrame
 from api.settings import ApiSettings
 from cli.city import catalogue_of, database_url, refuse_unready
+from cli.crew import READY, Crew
 from cli.serving import address_of, claimed_address, serve_until_stopped
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from etl.settings import EtlSettings
+from etl.worker import die_with_parent
+from layers.connection_room import refuse_want_of_room
 from layers.settings import LayersSettings
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``serve``."""
+    """Add ``serve``, and what it starts for each process."""
     app.command("serve")(serve)
+    app.command("serve-on", hidden=True)(serve_on)
 
 
 def serve(
@@ -27,6 +34,9 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="The port to listen on; ONEMAP_PORT, 8000."),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Server processes on the one port.")
+    ] = 1,
 ) -> None:
     """Serve the map, the tiles and the API over the database of ONEMAP_DATABASE_URL."""
     service = read_settings(ApiSettings)
@@ -37,12 +47,38 @@ def serve(
         service = service.model_copy(update={"host": host})
     with claimed_address(service.host, service.port if port is None else port) as claimed:
         refuse_unready(url, catalogue)
+        refuse_want_of_room(url, workers, layers.pool_size)
+        told = f"One Map serves on {address_of(claimed)}/"
         try:
             with orderly_end():
-                serve_until_stopped(
-                    create_app(service, layers, catalogue, read_settings(EtlSettings)),
-                    claimed,
-                    lambda: typer.echo(f"One Map serves on {address_of(claimed)}/"),
-                )
+                if workers > 1:
+                    command = ["serve-on", service.host]
+                    Crew(command, claimed, workers).serve(lambda: typer.echo(told))
+                else:
+                    serve_until_stopped(
+                        create_app(service, layers, catalogue, read_settings(EtlSettings)),
+                        claimed,
+                        lambda: typer.echo(told),
+                    )
         except KeyboardInterrupt:
             typer.echo("Stopped.")
+
+
+def serve_on(host: str, descriptor: int) -> None:
+    """Serve as one of several processes, on a socket that this process was given."""
+    die_with_parent()
+    layers = read_settings(LayersSettings)
+    service = read_settings(ApiSettings).model_copy(update={"host": host})
+    app: RequestFrame = create_app(
+        service, layers, catalogue_of(layers), read_settings(EtlSettings)
+    )
+    with socket.socket(fileno=descriptor) as claimed:
+        try:
+            serve_until_stopped(app, claimed, _say_ready)
+        except KeyboardInterrupt:
+            return
+
+
+def _say_ready() -> None:
+    sys.stdout.write(READY.decode())
+    sys.stdout.flush()

@@ -40,6 +40,7 @@ def test_the_commands_are_these() -> None:
         "quarantine",
         "run-load",
         "serve",
+        "serve-on",
         "version",
         "worker",
     ]
