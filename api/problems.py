@@ -19,6 +19,7 @@ from api.errors import (
 )
 from layers import errors
 from tiles.grids import TileOutOfRange
+from tiles.tile_grids import UnknownGrid
 
 MEDIA_TYPE = "application/problem+json"
 #: Seconds after which a client may try again where the service is short of something.
@@ -63,6 +64,7 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
         errors.LoadRefused: ProblemKind(409, "Load refused"),
         errors.LayerBusy: ProblemKind(409, "Layer busy", retry=True),
         TileOutOfRange: ProblemKind(404, "Tile out of range"),
+        UnknownGrid: ProblemKind(404, "Unknown tile matrix set"),
         UnknownParameter: ProblemKind(400, "Unknown parameter"),
         InvalidParameter: ProblemKind(400, "Invalid parameter"),
         UnknownResource: ProblemKind(404, "Not found"),

@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from api.asgi import Scope, header, names_etag
 from api.hot_tiles import Head, HotTile
 from api.service import Service, TilePlan
 from api.tile_codings import IDENTITY, codings_wanted
-from layers.access import Viewer
-from tiles.grids import check_tile
 from tiles.memory import KeptTile, recode
 from tiles.registry import tile_formats
 from tiles.request import TileRequest
+from tiles.tile_grids import tile_grid
 
 Headers = list[tuple[bytes, bytes]]
 GZIP = b"gzip"
@@ -37,11 +35,7 @@ class TileWish:
     """A tile of a plan, as somebody asks for it."""
 
     plan: TilePlan
-    #: Zoom, column, row.
-    place: tuple[int, int, int]
-    viewer: Viewer
-    #: Valid time and record time; ``None`` is now.
-    times: tuple[datetime | None, datetime | None] = (None, None)
+    request: TileRequest
     #: The version of the map that the address names, which is the map's version of now.
     pinned: int | None = None
     #: The address, if answers to it may be prepared.
@@ -67,13 +61,11 @@ class TileAnswers:
             TileOutOfRange: If the grid has no such tile.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the tile cannot be rendered.
         """
-        check_tile(*wish.place)
-        service, plan = self._service, wish.plan
-        at, as_of = wish.times
-        request = TileRequest(plan.tileset, wish.place, viewer=wish.viewer, at=at, as_of=as_of)
+        service, plan, request = self._service, wish.plan, wish.request
+        tile_grid(request.grid).check(*request.place)
         keeper = service.keeper
         kept, level = await keeper.get(plan.family, request, service.renderer.render)
-        service.telemetry.tile(plan.tileset.name, wish.place[0], level)
+        service.telemetry.tile(plan.tileset.name, request.zoom, level)
         coding = codings_wanted(header(scope, b"accept-encoding"), self._codings)[0]
         if coding not in kept.others and coding != GZIP and kept.tile.size:
             await self._recode(kept, coding)
@@ -106,7 +98,7 @@ class TileAnswers:
         tile = HotTile(
             kept,
             wish.plan.tileset.name,
-            wish.place[0],
+            wish.request.zoom,
             wish.plan.layers,
             wish.pinned,
             self._service.map_layers(wish.plan.tileset),

@@ -2,6 +2,7 @@
 
 ``/tiles/{map}/v{version}/{z}/{x}/{y}`` is the same tile at one version of the map: as long as it is
 the map's version of now, the answer may be kept for ever; later the address leads to the former.
+``/tiles/{map}/{grid}/{z}/{x}/{y}`` is a tile of another grid.
 Tiles in memory do not even come here (``api.hot_protocol``).
 """
 
@@ -13,16 +14,17 @@ from api.problems import make_problem, problem_of, status_title
 from api.query import read_query
 from api.service import Service
 from api.tile_answers import TileAnswer, TileAnswers, TileWish
-from api.times import record_time, valid_instant
+from api.tile_query import PARAMETERS, read_tile_query
 from api.viewers import current_viewer
 from layers.errors import OneMapError
+from tiles.grids import WEB_MERCATOR_QUAD
 from tiles.registry import tile_formats
+from tiles.tile_grids import tile_grid
 
 PREFIX = "/tiles/"
 #: What requests for tiles are counted as.
 TILE_ROUTE = "/tiles/{map}/{z}/{x}/{y}"
 _VERSION = re.compile(r"v([0-9]{1,18})")
-_PARAMETERS = frozenset({"datetime", "asOf"})
 #: Digits of a column or row at the deepest zoom that any grid has, and some more.
 _MOST_DIGITS = 9
 
@@ -48,30 +50,34 @@ class TileApp:
         if len(parts) == 5 and (match := _VERSION.fullmatch(parts[1])):
             version = int(match[1])
             del parts[1]
+        grid = parts.pop(1) if len(parts) == 5 else WEB_MERCATOR_QUAD
         if len(parts) != 4:
             await self._app(scope, receive, send)
             return
         scope[ROUTE] = TILE_ROUTE
-        answer = await self._answer(scope, parts, version)
+        answer = await self._answer(scope, parts, grid, version)
         await respond(send, answer.status, answer.headers, answer.body)
 
-    async def _answer(self, scope: Scope, parts: list[str], version: int | None) -> TileAnswer:
+    async def _answer(
+        self, scope: Scope, parts: list[str], grid: str, version: int | None
+    ) -> TileAnswer:
         try:
             if scope["method"] != "GET":
                 return _not_allowed(scope)
-            parameters = read_query(scope["query_string"], _PARAMETERS)
-            times = (valid_instant(parameters.get("datetime")), record_time(parameters.get("asOf")))
+            query = read_tile_query(read_query(scope["query_string"], PARAMETERS))
             viewer = current_viewer()
             # The map comes first: of an unknown one there is nothing else to say.
             self._service.catalogue.map(parts[0])
+            zoom = tile_grid(grid).zoom
             place = self._place(parts)
-            plan = self._service.map_plan(parts[0], place[0], viewer)
+            plan = self._service.map_plan(parts[0], zoom(place[0]), viewer)
             if version is not None:
                 names = self._service.map_layers(plan.tileset)
                 if version != self._service.tile_version(names):
                     return _moved(scope, parts)
-            path = scope["raw_path"] if not scope["query_string"] else None
-            wish = TileWish(plan, place, viewer, times, version, path)
+            request = query.request(plan.tileset, grid, place, viewer)
+            path = scope["raw_path"] if not scope["query_string"] and request.is_plain else None
+            wish = TileWish(plan, request, version, path)
             return await self._answers.answer(scope, wish)
         except OneMapError as error:
             problem = problem_of(error, scope["path"], scope[REQUEST_ID])

@@ -7,46 +7,45 @@ from api.crs import CRS84
 from api.links import link
 from layers.access import Viewer, access_class
 from layers.feature_query import BBox
-from tiles.grids import WEB_MERCATOR_QUAD, matrix_size, tiles_over
+from tiles.tile_grids import TileGrid
 from tiles.tileset import TileLayer, TileSet, deepest_fields
 
 MVT = "application/vnd.mapbox-vector-tile"
 _JSON = "application/json"
-_MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
-_GRID_URI = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad"
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 
 
-def grid_entry(home: str) -> dict[str, Any]:
-    """Return the list entry of the one tile matrix set."""
-    address = f"{home}/tileMatrixSets/{WEB_MERCATOR_QUAD}"
+def grid_entry(grid: TileGrid, home: str) -> dict[str, Any]:
+    """Return the list entry of a tile matrix set."""
+    address = f"{home}/tileMatrixSets/{grid.name}"
     return {
-        "id": WEB_MERCATOR_QUAD,
-        "title": WEB_MERCATOR_QUAD,
-        "uri": _GRID_URI,
-        "crs": _MERCATOR,
+        "id": grid.name,
+        "title": both(grid.title),
+        **({} if grid.uri is None else {"uri": grid.uri}),
+        "crs": grid.crs_uri,
         "links": [link(address, "self", _JSON, "Definition")],
     }
 
 
-def tileset_entry(tileset: TileSet, home: str, address: str) -> dict[str, Any]:
+def tileset_entry(tileset: TileSet, grid: TileGrid, home: str, address: str) -> dict[str, Any]:
     """Return the list entry of a tileset.
 
     Args:
         tileset: The tileset.
+        grid: The grid that its tiles are of.
         home: Address of the landing page.
         address: Address of the list of tilesets.
     """
-    grid = f"{home}/tileMatrixSets/{WEB_MERCATOR_QUAD}"
-    own = f"{address}/{WEB_MERCATOR_QUAD}"
+    scheme = f"{home}/tileMatrixSets/{grid.name}"
+    own = f"{address}/{grid.name}"
     return {
         "title": both(tileset.title),
         "dataType": "vector",
-        "crs": _MERCATOR,
-        "tileMatrixSetURI": _GRID_URI,
+        "crs": grid.crs_uri,
+        "tileMatrixSetURI": grid.uri or scheme,
         "links": [
             link(own, "self", _JSON, "The tileset"),
-            link(grid, f"{_REL}tiling-scheme", _JSON, "Tile matrix set"),
+            link(scheme, f"{_REL}tiling-scheme", _JSON, "Tile matrix set"),
             {
                 **link(f"{own}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", "item", MVT, "Tiles"),
                 "templated": True,
@@ -56,19 +55,26 @@ def tileset_entry(tileset: TileSet, home: str, address: str) -> dict[str, Any]:
 
 
 def tileset(
-    entries: TileSet, home: str, address: str, viewer: Viewer, bounds: BBox | None = None
+    entries: TileSet,
+    grid: TileGrid,
+    home: str,
+    address: str,
+    viewer: Viewer,
+    bounds: BBox | None = None,
 ) -> dict[str, Any]:
     """Return a tileset's metadata (OGC 17-083r4, 7): its limits, layers and fields."""
     box = entries.bounds or bounds
-    value = tileset_entry(entries, home, address)
+    value = tileset_entry(entries, grid, home, address)
     links = [entry for entry in value["links"] if entry["rel"] != "self"]
     value |= {
         "description": both(entries.abstract),
         "links": links,
         "tileMatrixSetLimits": [
-            _limits(z, box) for z in range(entries.min_zoom, entries.max_zoom + 1)
+            _limits(grid, grid.number(zoom), box)
+            for zoom in range(entries.min_zoom, entries.max_zoom + 1)
+            if grid.number(zoom) in grid.numbers
         ],
-        "layers": [_layer(entry, home, viewer) for entry in entries.layers],
+        "layers": [_layer(entry, grid, home, viewer) for entry in entries.layers],
     }
     if box is not None:
         value["boundingBox"] = {
@@ -77,19 +83,26 @@ def tileset(
             "crs": CRS84.uri,
         }
     if entries.center is not None:
+        zoom = int(entries.zoom or entries.min_zoom)
         value["centerPoint"] = {
             "coordinates": list(entries.center),
             "crs": CRS84.uri,
-            "tileMatrix": str(int(entries.zoom or entries.min_zoom)),
+            "tileMatrix": _matrix(grid, zoom),
         }
     return value
 
 
-def _limits(z: int, box: BBox | None) -> dict[str, Any]:
-    width, height = matrix_size(z)
-    west, north, east, south = (0, 0, width - 1, height - 1) if box is None else tiles_over(box, z)
+def _matrix(grid: TileGrid, zoom: int) -> str:
+    """Return the id of the matrix nearest to a zoom."""
+    return str(min(max(grid.number(zoom), grid.numbers[0]), grid.numbers[-1]))
+
+
+def _limits(grid: TileGrid, number: int, box: BBox | None) -> dict[str, Any]:
+    width, height = grid.size(number)
+    whole = (0, 0, width - 1, height - 1)
+    west, north, east, south = whole if box is None else grid.over(box, number)
     return {
-        "tileMatrix": str(z),
+        "tileMatrix": str(number),
         "minTileRow": north,
         "maxTileRow": south,
         "minTileCol": west,
@@ -97,7 +110,7 @@ def _limits(z: int, box: BBox | None) -> dict[str, Any]:
     }
 
 
-def _layer(entry: TileLayer, home: str, viewer: Viewer) -> dict[str, Any]:
+def _layer(entry: TileLayer, grid: TileGrid, home: str, viewer: Viewer) -> dict[str, Any]:
     layer = entry.definition
     visible = access_class(layer, viewer).fields
     return {
@@ -105,8 +118,8 @@ def _layer(entry: TileLayer, home: str, viewer: Viewer) -> dict[str, Any]:
         "title": both(layer.title),
         "dataType": "vector",
         **({} if layer.geometry.mixed else {"geometryDimension": layer.geometry.dimension}),
-        "minTileMatrix": str(entry.min_zoom),
-        "maxTileMatrix": str(entry.max_zoom),
+        "minTileMatrix": _matrix(grid, entry.min_zoom),
+        "maxTileMatrix": _matrix(grid, entry.max_zoom),
         "propertiesSchema": {
             "type": "object",
             "properties": {

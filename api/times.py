@@ -10,8 +10,12 @@ from gis.times import Interval, parse_instant, parse_time
 _LOST_PLUS = re.compile(r"(:\d{2}(?:\.\d+)?) (?=\d{2}:\d{2}(?:/|$))")
 
 
-def valid_time(text: str | None) -> datetime | Interval | None:
+def valid_time(text: str | None, name: str = "datetime") -> datetime | Interval | None:
     """Read ``datetime``: an instant or an interval; ``None`` is now.
+
+    Args:
+        text: The parameter's value.
+        name: The parameter's name, for words about it.
 
     Raises:
         InvalidParameter: If it is neither.
@@ -21,18 +25,22 @@ def valid_time(text: str | None) -> datetime | Interval | None:
     try:
         return parse_time(_with_plus(text))
     except ValueError as error:
-        raise InvalidParameter(f"datetime: {error}") from error
+        raise InvalidParameter(f"{name}: {error}") from error
 
 
-def valid_instant(text: str | None) -> datetime | None:
+def valid_instant(text: str | None, name: str = "datetime") -> datetime | None:
     """Read ``datetime`` where only an instant will do, as for a tile.
+
+    Args:
+        text: The parameter's value.
+        name: The parameter's name, for words about it.
 
     Raises:
         InvalidParameter: If it is none.
     """
-    time = valid_time(text)
+    time = valid_time(text, name)
     if isinstance(time, Interval):
-        raise InvalidParameter("datetime: a map shows one instant, not an interval")
+        raise InvalidParameter(f"{name}: a map shows one instant, not an interval")
     return time
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from gis.times import Interval
 from layers.access import ANONYMOUS, AccessClass, Viewer, access_class
 from layers.definition import LayerDefinition, PyramidBand
+from layers.filters import Filter, filter_condition
 from layers.pyramid_bands import band_at, band_digest, band_fields
 from layers.pyramid_tables import band_table
 from layers.queries import Box, Moment, held, layer_rows, meets, valid
@@ -41,6 +42,7 @@ def tile_rows(
     bbox: Box | None = None,
     z: int | None = None,
     area: ColumnElement[Any] | None = None,
+    wanted: Filter | None = None,
 ) -> Select[Any]:
     """Return the rows that a tile is cut from.
 
@@ -56,6 +58,8 @@ def tile_rows(
         z: The tile's zoom: where a band of the layer's pyramid has it, and is built, rows come
             from there. Without it they come from the layer.
         area: The same as ``bbox`` in EPSG:3857; needed with ``z``.
+        wanted: Only features that this filter lets through; they come from the layer itself, and
+            so do fields that the band has not.
 
     Returns:
         ``tile_id`` (the MVT id), ``feature_id`` (null where a row is made of several features),
@@ -65,12 +69,13 @@ def tile_rows(
 
     Raises:
         UnknownLayer: If the viewer may not know of the layer.
+        InvalidValue: If the filter does not suit the layer.
     """
     access = access_class(layer, viewer)
     shown = tuple(name for name in fields if name in access.fields)
-    surveyed = _surveyed_tile_rows(layer, access, at, as_of, bbox, shown)
-    band = None if z is None else band_at(layer, z)
-    if band is None:
+    surveyed = _surveyed_tile_rows(layer, access, at, as_of, bbox, shown, wanted)
+    band = None if z is None or wanted is not None else band_at(layer, z)
+    if band is None or not set(shown) <= set(band_fields(layer, band)):
         return surveyed
     # Of the two branches the executor runs one: which, it finds out before the first row.
     built = band_is_built(layer, band)
@@ -86,14 +91,19 @@ def _surveyed_tile_rows(
     as_of: Moment | None,
     bbox: Box | None,
     shown: tuple[str, ...],
+    wanted: Filter | None,
 ) -> Select[Any]:
     importance = layer.tiles.importance
-    wanted = shown if importance is None or importance in shown else (*shown, importance)
-    rows = layer_rows(layer, access, at, as_of, bbox, wanted)
+    read = dict.fromkeys(shown)
+    if importance is not None:
+        read[importance] = None
+    if wanted is not None:
+        read.update(dict.fromkeys(name for name in access.fields if name in wanted.names))
+    rows = layer_rows(layer, access, at, as_of, bbox, tuple(read))
     rank: ColumnElement[Any] = literal(0.0, Double)
     if importance is not None:
         rank = func.coalesce(cast(rows.c[importance], Double), 0.0)
-    return select(
+    statement = select(
         rows.c.feature_id.label("tile_id"),
         rows.c.feature_id,
         literal(1).label("members"),
@@ -101,6 +111,11 @@ def _surveyed_tile_rows(
         *(rows.c[name] for name in shown),
         literal(False).label("generalised"),
         rows.c.tile_geom,
+    )
+    if wanted is None:
+        return statement
+    return statement.where(
+        filter_condition(wanted, layer, access, dict(rows.c.items()), rows.c.geom)
     )
 
 

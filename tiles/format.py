@@ -1,12 +1,14 @@
 """What a tile format is: how tiles of some media type are cut from the city map."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Select
 
 from layers.access import ANONYMOUS, Viewer
 from layers.definition import LayerDefinition
+from layers.filters import Filter
 from layers.queries import Box, Moment
 from layers.tables import TILE_SRID
 
@@ -35,6 +37,12 @@ class TileCut:
     #: Valid and record time; ``None`` is now.
     at: Moment | None = None
     as_of: Moment | None = None
+    #: Only these features; a layer that has not all fields it names has none of them.
+    filter: Filter | None = None
+    #: The attributes wanted; ``None`` is those that tiles of the zoom carry.
+    properties: tuple[str, ...] | None = None
+    #: The tile shows what changed between this valid time and ``at``, which are values then.
+    since: datetime | None = None
     #: No layer gives more features than this; which ones it gives is open.
     ceiling: int | None = None
     #: For each layer, how many of its features are kept: the most important ones.

@@ -1,7 +1,6 @@
 """The tile grid: which part of the earth a tile covers (OGC 17-083r4, through morecantile)."""
 
 from functools import cache
-from typing import Any
 
 import morecantile
 import numpy as np
@@ -108,9 +107,3 @@ def tiles_over(bbox: BBox, z: int) -> tuple[int, int, int, int]:
         max(0, min(lower.x, width - 1)),
         max(0, min(lower.y, height - 1)),
     )
-
-
-def grid_document() -> dict[str, Any]:
-    """Return the grid's definition as OGC's TileMatrixSet JSON."""
-    document: dict[str, Any] = _grid().model_dump(mode="json", exclude_none=True, by_alias=True)
-    return document

@@ -166,7 +166,7 @@ class TileKeeper:
         store: TileStore | None,
     ) -> tuple[KeptTile, Level] | None:
         key = flight.key
-        names = [layer.name for layer in request.tileset.layers_at(request.place[0])]
+        names = [layer.name for layer in request.layers]
         known = {name: self._hearing.tile_versions().get(name, 0) for name in names}
         rendered = await render(request)
         seen = dict(zip(names, rendered.versions, strict=False))
@@ -185,13 +185,13 @@ class TileKeeper:
 
 def tile_key(family: TileFamily, request: TileRequest) -> TileKey:
     """Return what a tile is kept under."""
-    z, x, y = request.place
+    _, x, y = request.place
     rest: object = None
     if not request.is_plain:
         rest = (request.grid, request.filter, request.properties, request.since)
     elif request.as_of is not None and request.as_of > datetime.now(UTC) - _SETTLED:
         rest = "recent"
-    return TileKey(family, z, tile_code(x, y), request.at, request.as_of, rest)
+    return TileKey(family, request.zoom, tile_code(x, y), request.at, request.as_of, rest)
 
 
 def is_stored(key: TileKey) -> bool:

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, bindparam, func
 
 from layers.access import access_class
 from layers.definition import LayerDefinition
-from layers.queries import envelope
+from layers.queries import Moment, envelope
 from layers.sql import Template, compile_template
 from layers.tables import TILE_SRID
 from layers.tile_queries import layer_versions
 from tiles.format import TileCut, TileFormat
-from tiles.grids import buffered, buffered_degrees, tile_box
+from tiles.grids import buffered
 from tiles.limits import MOST_TRIES, features_to_keep
 from tiles.meta_layer import read_number
 from tiles.request import RenderedTile, TileRequest
+from tiles.tile_grids import tile_grid
 
 _BOX = ("box_west", "box_south", "box_east", "box_north")
 _METRES = ("west_m", "south_m", "east_m", "north_m")
@@ -58,16 +60,19 @@ class TileRenderer:
 
         Raises:
             TileOutOfRange: If the grid or the tile set has no such tile.
+            InvalidValue: If the filter does not suit a layer that has its fields.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
-        box = tile_box(*request.place)
-        layers = request.tileset.layers_at(request.place[0])
+        grid = tile_grid(request.grid)
+        box = grid.box(*request.place)
+        layers = request.layers
         if not layers:
             return RenderedTile(b"", ())
+        reach = buffered(box)
         values = {
             **dict(zip(_BOX, box, strict=True)),
-            **dict(zip(_METRES, buffered(box), strict=True)),
-            **dict(zip(_DEGREES, buffered_degrees(box), strict=True)),
+            **dict(zip(_METRES, grid.metres(reach), strict=True)),
+            **dict(zip(_DEGREES, grid.degrees(reach), strict=True)),
             "at": request.at,
             "as_of": request.as_of,
         }
@@ -95,13 +100,7 @@ class TileRenderer:
         *,
         kept: bool,
     ) -> "_Parts":
-        access = tuple(access_class(layer, request.viewer) for layer in layers)
-        times = (request.at is not None, request.as_of is not None)
-        key = (request.tileset.path, request.place[0], access, *times, kept)
-        template = self._templates.get(key)
-        if template is None:
-            template = self._compile(request, layers, kept=kept)
-            self._templates[key] = template
+        template = self._template(request, layers, kept=kept)
         parts, versions = await self._reader.row_text(template.sql, template.values(values))
         return _Parts(
             [bytes(data or b"") for data, _, _ in parts],
@@ -109,6 +108,21 @@ class TileRenderer:
             [read_number(there) for _, _, there in parts],
             tuple(versions),
         )
+
+    def _template(
+        self, request: TileRequest, layers: tuple[LayerDefinition, ...], *, kept: bool
+    ) -> Template:
+        if not (request.filter is None and request.properties is None and request.since is None):
+            # There are too many of them to keep.
+            return self._compile(request, layers, kept=kept)
+        access = tuple(access_class(layer, request.viewer) for layer in layers)
+        times = (request.at is not None, request.as_of is not None)
+        srid = tile_grid(request.grid).srid
+        key = (request.tileset.path, request.zoom, srid, access, *times, kept)
+        template = self._templates.get(key)
+        if template is None:
+            template = self._templates[key] = self._compile(request, layers, kept=kept)
+        return template
 
     def _compile(
         self, request: TileRequest, layers: tuple[LayerDefinition, ...], *, kept: bool
@@ -118,13 +132,17 @@ class TileRenderer:
         )
         cut = TileCut(
             layers,
-            request.place[0],
+            request.zoom,
             _numbers(_BOX),
             envelope(_numbers(_DEGREES)),
             func.ST_MakeEnvelope(*_numbers(_METRES), TILE_SRID),
+            tile_grid(request.grid).srid,
             viewer=request.viewer,
-            at=_AT if request.at is not None else None,
-            as_of=_AS_OF if request.as_of is not None else None,
+            at=_moment(_AT, request.at, request.since),
+            as_of=_moment(_AS_OF, request.as_of, request.since),
+            filter=request.filter,
+            properties=request.properties,
+            since=request.since,
             # One more tells that there are more.
             ceiling=None if kept else request.tileset.limits.features + 1,
             keep=keep if kept else None,
@@ -146,6 +164,13 @@ class _Parts:
     def sizes(self) -> list[int]:
         """The layers' bytes."""
         return [len(data) for data in self.data]
+
+
+def _moment(
+    bound: ColumnElement[Any], moment: datetime | None, since: datetime | None
+) -> Moment | None:
+    """Return a time as one bound later; as a value in a statement that is composed each time."""
+    return moment if moment is None or since is not None else bound
 
 
 def _keep_name(place: int) -> str:

@@ -1,11 +1,13 @@
 """Which tile is wanted, and what rendering it gives: plain values."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from layers.access import ANONYMOUS, Viewer
+from layers.definition import LayerDefinition
+from layers.filters import Filter
 from tiles.grids import WEB_MERCATOR_QUAD
+from tiles.tile_grids import tile_grid
 from tiles.tileset import TileSet
 
 
@@ -24,11 +26,25 @@ class TileRequest:
     #: Record time: what the map held then; ``None`` is what it holds now.
     as_of: datetime | None = None
     #: Which features are shown; ``None`` is all.
-    filter: Hashable | None = None
+    filter: Filter | None = None
     #: The attributes wanted, in this order; ``None`` is those that tiles of the zoom carry.
     properties: tuple[str, ...] | None = None
     #: The tile shows what changed between this valid time and ``at``.
     since: datetime | None = None
+
+    @property
+    def zoom(self) -> int:
+        """The zoom of the common grid whose tiles are of this size."""
+        return tile_grid(self.grid).zoom(self.place[0])
+
+    @property
+    def layers(self) -> tuple[LayerDefinition, ...]:
+        """The layers that the tile set has at this zoom, whatever the tile shows of them.
+
+        Raises:
+            TileOutOfRange: If the set has no tiles at that zoom.
+        """
+        return self.tileset.layers_at(self.zoom)
 
     @property
     def is_plain(self) -> bool:

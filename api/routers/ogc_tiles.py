@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from api import tileset_documents as documents
 from api.answers import document_answer
 from api.dependencies import TheService, TheViewer
-from api.errors import InvalidParameter, UnknownResource
+from api.errors import InvalidParameter
 from api.links import base_url
 from api.query import read_query
 from api.service import Service, TilePlan
 from api.tile_answers import TileAnswers, TileWish
-from api.times import record_time, valid_instant
+from api.tile_query import DESCRIPTIONS, PARAMETERS, read_tile_query
 from layers.access import Viewer
-from tiles.grids import WEB_MERCATOR_QUAD, grid_document
+from tiles.tile_grids import TILE_GRIDS, tile_grid
 from tiles.tileset import TileSet, layer_tiles
 
 router = APIRouter(tags=["Tiles"])
@@ -35,11 +35,7 @@ _TILE_DOC: dict[str, Any] = {
             "description": description,
             "schema": {"type": "string"},
         }
-        for name, description in (
-            ("datetime", "Valid time: an instant."),
-            ("asOf", "Record time: an instant."),
-            ("f", "Format: mvt."),
-        )
+        for name, description in (*DESCRIPTIONS.items(), ("f", "Format: mvt."))
     ],
 }
 
@@ -48,15 +44,14 @@ _TILE_DOC: dict[str, Any] = {
 async def grids(request: Request) -> Response:
     """Return the tile matrix sets that tiles come in."""
     home = f"{base_url(request)}/api"
-    value = {"tileMatrixSets": [documents.grid_entry(home)]}
+    value = {"tileMatrixSets": [documents.grid_entry(grid, home) for grid in TILE_GRIDS.values()]}
     return document_answer(request, "瓦片矩阵集 / Tile matrix sets", value)
 
 
 @router.get("/api/tileMatrixSets/{grid}", summary="A tile grid")
 async def grid_definition(request: Request, grid: str) -> Response:
     """Return a tile matrix set's definition."""
-    _check_grid(grid)
-    return document_answer(request, grid, grid_document())
+    return document_answer(request, grid, tile_grid(grid).document())
 
 
 @router.get("/api/tiles", summary="Vector tilesets of the dataset")
@@ -84,9 +79,10 @@ async def dataset_tile(
     viewer: TheViewer,
 ) -> Response:
     """Return a tile with all layers of the dataset's main map."""
-    place = _place(grid, z, row, column)
-    plan = service.map_plan(service.settings.default_map, place[0], viewer)
-    return await _tile(request, service, plan, place, viewer)
+    place = _place(z, row, column)
+    zoom = tile_grid(grid).zoom(place[0])
+    plan = service.map_plan(service.settings.default_map, zoom, viewer)
+    return await _tile(request, plan, grid, place, viewer)
 
 
 @router.get("/api/maps/{name}/tiles", summary="Vector tilesets of a map")
@@ -117,9 +113,9 @@ async def map_tile(
     viewer: TheViewer,
 ) -> Response:
     """Return a tile with all layers of a map."""
-    place = _place(grid, z, row, column)
-    plan = service.map_plan(name, place[0], viewer)
-    return await _tile(request, service, plan, place, viewer)
+    place = _place(z, row, column)
+    plan = service.map_plan(name, tile_grid(grid).zoom(place[0]), viewer)
+    return await _tile(request, plan, grid, place, viewer)
 
 
 @router.get("/api/collections/{layer}/tiles", summary="Vector tilesets of a layer")
@@ -162,9 +158,9 @@ async def layer_tile(
     viewer: TheViewer,
 ) -> Response:
     """Return a tile with one layer alone."""
-    place = _place(grid, z, row, column)
-    plan = service.layer_plan(layer, place[0], viewer)
-    return await _tile(request, service, plan, place, viewer)
+    place = _place(z, row, column)
+    plan = service.layer_plan(layer, tile_grid(grid).zoom(place[0]), viewer)
+    return await _tile(request, plan, grid, place, viewer)
 
 
 def _main_map(service: Service, viewer: Viewer) -> TileSet:
@@ -173,8 +169,11 @@ def _main_map(service: Service, viewer: Viewer) -> TileSet:
 
 def _tilesets(request: Request, tileset: TileSet, path: str) -> Response:
     home = f"{base_url(request)}/api"
-    entry = documents.tileset_entry(tileset, home, f"{home}{path}")
-    return document_answer(request, "瓦片集 / Tilesets", {"tilesets": [entry]})
+    entries = [
+        documents.tileset_entry(tileset, grid, home, f"{home}{path}")
+        for grid in TILE_GRIDS.values()
+    ]
+    return document_answer(request, "瓦片集 / Tilesets", {"tilesets": entries})
 
 
 def _tileset(
@@ -186,39 +185,27 @@ def _tileset(
     *,
     bounds: tuple[float, float, float, float] | None = None,
 ) -> Response:
-    _check_grid(grid)
+    known = tile_grid(grid)
     home = f"{base_url(request)}/api"
-    value = documents.tileset(tileset, home, f"{home}{path}", viewer, bounds)
+    value = documents.tileset(tileset, known, home, f"{home}{path}", viewer, bounds)
     return document_answer(request, value["title"], value)
 
 
 async def _tile(
-    request: Request,
-    service: Service,
-    plan: TilePlan,
-    place: tuple[int, int, int],
-    viewer: Viewer,
+    request: Request, plan: TilePlan, grid: str, place: tuple[int, int, int], viewer: Viewer
 ) -> Response:
-    parameters = read_query(request.scope["query_string"], ("datetime", "asOf", "f"))
-    if parameters.get("f", "mvt") != "mvt":
-        raise InvalidParameter(f"f: '{parameters['f']}' is not mvt")
-    times = (valid_instant(parameters.get("datetime")), record_time(parameters.get("asOf")))
+    parameters = read_query(request.scope["query_string"], {*PARAMETERS, "f"})
+    if parameters.pop("f", "mvt") != "mvt":
+        raise InvalidParameter("f: tiles come as mvt")
+    wanted = read_tile_query(parameters).request(plan.tileset, grid, place, viewer)
     answers: TileAnswers = request.app.state.tile_answers
-    answer = await answers.answer(request.scope, TileWish(plan, place, viewer, times))
+    answer = await answers.answer(request.scope, TileWish(plan, wanted))
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, answer.status, headers)
 
 
-def _check_grid(grid: str) -> None:
-    if grid != WEB_MERCATOR_QUAD:
-        raise UnknownResource(
-            f"there is no tile matrix set '{grid}'; tiles come in {WEB_MERCATOR_QUAD}"
-        )
-
-
-def _place(grid: str, z: str, row: str, column: str) -> tuple[int, int, int]:
-    """Return zoom, column and row; OGC's addresses have the row first."""
-    _check_grid(grid)
+def _place(z: str, row: str, column: str) -> tuple[int, int, int]:
+    """Return matrix, column and row; OGC's addresses have the row first."""
     numbers = []
     for name, text in (("tileMatrix", z), ("tileCol", column), ("tileRow", row)):
         if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):

@@ -6,7 +6,8 @@ from api.answers import json_answer
 from api.dependencies import TheService, TheViewer
 from api.links import base_url, with_query
 from api.query import read_query
-from api.times import record_time, valid_instant
+from api.tile_query import PARAMETERS, read_tile_query
+from tiles.grids import WEB_MERCATOR_QUAD
 from tiles.tilejson import tilejson
 
 router = APIRouter(prefix="/tiles", tags=["Maps"])
@@ -17,10 +18,11 @@ async def map_tilejson(
     request: Request, name: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return where a map's tiles are, their zooms, bounds, layers and fields."""
-    parameters = read_query(request.scope["query_string"], ("datetime", "asOf"))
-    valid_instant(parameters.get("datetime"))
-    record_time(parameters.get("asOf"))
+    parameters = read_query(request.scope["query_string"], PARAMETERS)
     tileset = service.map_tiles(name, viewer)
+    query = read_tile_query(parameters)
+    # Only to find fault with what it names.
+    query.request(tileset, WEB_MERCATOR_QUAD, (tileset.min_zoom, 0, 0), viewer)
     version = service.tile_version(service.map_layers(tileset))
     home = f"{base_url(request)}/tiles/{name}"
     document = tilejson(

@@ -150,10 +150,10 @@ CASES: list[tuple[str, int, str, str]] = [
     ("/tiles/town/10/0/0?datetime=2014-01-01/..", 400, "Invalid parameter", "instant"),
     ("/tiles/town/10/0/0?asOf=x", 400, "Invalid parameter", "asOf"),
     ("/tiles/town/10/0", 404, "Not found", "/tiles/town/10/0"),
-    ("/api/tiles/Other", 404, "Not found", "'Other'"),
+    ("/api/tiles/Other", 404, "Unknown tile matrix set", "'Other'"),
     ("/api/tiles/WebMercatorQuad/10/x/0", 400, "Invalid parameter", "tileRow"),
     ("/api/tiles/WebMercatorQuad/10/0/0?f=png", 400, "Invalid parameter", "f"),
-    ("/api/tileMatrixSets/Other", 404, "Not found", "'Other'"),
+    ("/api/tileMatrixSets/Other", 404, "Unknown tile matrix set", "'Other'"),
     ("/api/docs/assets/secrets.txt", 404, "Not found", "secrets.txt"),
 ]
 

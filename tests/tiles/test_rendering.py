@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import mapbox_vector_tile
@@ -15,6 +16,7 @@ from shapely.geometry import shape
 from sqlalchemy import text
 
 from gis import mercator
+from gis.times import BEIJING
 from layers.access import ANONYMOUS
 from layers.catalogue import Catalogue
 from layers.map_definition import TileLimits
@@ -183,3 +185,60 @@ def test_the_town_has_all_its_plots(render: Render, catalogue: Catalogue) -> Non
     plot = layer_tiles(catalogue.layer("plot"))
     place = (11, *GRID.tile(WEST + STEP, SOUTH + STEP, 11)[:2])
     assert len(decoded(render(TileRequest(plot, place)).data)["plot"]) == COLUMNS * ROWS
+
+
+def test_change_tiles_show_both_shapes_of_what_moved(
+    open_country: tuple[Store, str, Render], catalogue: Catalogue
+) -> None:
+    store, _, render = open_country
+    plot = catalogue.layer("plot")
+    lon, lat = (BOUNDS.left + BOUNDS.right) / 2, (BOUNDS.bottom + BOUNDS.top) / 2
+
+    def square(code: str, east: float, north: float, use: str = "01") -> dict[str, object]:
+        west, south = lon + east, lat + north
+        box = shapely.box(west, south, west + 1e-4, south + 1e-4)
+        return {"code": code, "use": use, "geometry": shapely.MultiPolygon([box])}
+
+    first = [square(code, 0, 2e-4 * place) for place, code in enumerate("ABCDE")]
+    # A stays, B moves, C changes its use, D goes, E moves out of the tile, F comes.
+    later = [
+        first[0],
+        square("B", 5e-4, 2e-4),
+        square("C", 0, 4e-4, "07"),
+        square("E", 0.5, 0.5),
+        square("F", 0, -2e-4),
+    ]
+    load_rows(store, plot, first, datetime(2021, 1, 1, tzinfo=BEIJING), full=True)
+    load_rows(store, plot, later, datetime(2022, 1, 1, tzinfo=BEIJING), full=True)
+
+    def changes(since: int, at: int | None = None) -> list[tuple[str, str, str]]:
+        until = None if at is None else datetime(at, 6, 1, tzinfo=BEIJING)
+        request = TileRequest(
+            layer_tiles(plot),
+            PLACE,
+            at=until,
+            properties=("code",),
+            since=datetime(since, 6, 1, tzinfo=BEIJING),
+        )
+        found = decoded(render(request).data).get("plot", [])
+        return sorted(
+            (
+                entry["properties"]["code"],
+                entry["properties"]["change"],
+                entry["properties"]["shape"],
+            )
+            for entry in found
+        )
+
+    assert changes(2021) == [
+        ("B", "changed", "after"),
+        ("B", "changed", "before"),
+        ("C", "changed", "after"),
+        ("D", "removed", "before"),
+        ("E", "changed", "before"),
+        ("F", "added", "after"),
+    ]
+    assert changes(2021, 2022) == changes(2021)
+    assert changes(2022) == []
+    added = [entry for entry in changes(2020, 2021) if entry[1] == "added"]
+    assert added == [(code, "added", "after") for code in "ABCDE"]

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     LargeBinary,
     ScalarSelect,
@@ -19,7 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
+from layers.access import access_class
+from layers.change_rows import CHANGE, SHAPE, Span, change_rows
 from layers.definition import FieldType, LayerDefinition
+from layers.filters import fits
 from layers.tables import TILE_SRID
 from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
@@ -70,6 +74,10 @@ class VectorTiles:
 
 def _layer_part(layer: LayerDefinition, cut: TileCut, place: int) -> ScalarSelect[Any]:
     """Return the scalar query of a layer's bytes, features shown and features there are."""
+    if cut.filter is not None and not fits(cut.filter, access_class(layer, cut.viewer)):
+        nothing = literal(b"", LargeBinary)
+        none = func.int8send(literal(0, BigInteger))
+        return select(array([nothing, none, none])).scalar_subquery()
     rows = _rows(layer, cut)
     picked = rows.subquery("rows")
     there: ColumnElement[Any] = func.count()
@@ -85,17 +93,30 @@ def _layer_part(layer: LayerDefinition, cut: TileCut, place: int) -> ScalarSelec
         # Part of the text: with a number bound later the planner would expect few rows.
         picked = rows.limit(literal(cut.ceiling, literal_execute=True)).subquery("rows")
     tile = _features(layer, cut, picked).subquery("tile")
+    order = [tile.c.feature_id] if cut.since is None else [tile.c.feature_id, tile.c[SHAPE]]
     encoded = func.ST_AsMVT(
         tile.table_valued(), layer.name, EXTENT, "geom", "feature_id"
-    ).aggregate_order_by(tile.c.feature_id)
+    ).aggregate_order_by(*order)
     numbers = [func.int8send(func.count()), func.int8send(there)]
     return select(array([encoded, *numbers])).scalar_subquery()
 
 
 def _rows(layer: LayerDefinition, cut: TileCut) -> Select[Any]:
     """Return the rows that are seen in a tile."""
-    fields = tile_fields(layer, cut.z)
-    rows = tile_rows(layer, cut.viewer, cut.at, cut.as_of, fields, cut.degrees, cut.z, cut.metres)
+    fields = _fields(layer, cut)
+    if cut.since is not None:
+        return change_rows(layer, cut.viewer, _span(cut), fields, cut.degrees, cut.filter)
+    rows = tile_rows(
+        layer,
+        cut.viewer,
+        cut.at,
+        cut.as_of,
+        fields,
+        cut.degrees,
+        cut.z,
+        cut.metres,
+        cut.filter,
+    )
     if not _is_thinned(layer, cut) or layer.tiles.min_pixels <= 0:
         return rows
     found = rows.subquery("found")
@@ -103,9 +124,25 @@ def _rows(layer: LayerDefinition, cut: TileCut) -> Select[Any]:
     return select(*found.c).where(or_(found.c.generalised, seen))
 
 
+def _span(cut: TileCut) -> Span:
+    # The renderer gives values for change tiles.
+    assert cut.since is not None  # noqa: S101
+    assert not isinstance(cut.at, ColumnElement)  # noqa: S101
+    assert not isinstance(cut.as_of, ColumnElement)  # noqa: S101
+    return Span(cut.since, cut.at, cut.as_of)
+
+
+def _fields(layer: LayerDefinition, cut: TileCut) -> tuple[str, ...]:
+    if cut.properties is None:
+        return tile_fields(layer, cut.z)
+    return tuple(name for name in cut.properties if name in layer.field_names)
+
+
 def _features(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> Select[Any]:
-    fields = tile_fields(layer, cut.z)
+    fields = _fields(layer, cut)
     attributes = [_attribute(layer, name, rows.c[name]) for name in fields if name in rows.c]
+    if cut.since is not None:
+        attributes += [rows.c[CHANGE].label(CHANGE), rows.c[SHAPE].label(SHAPE)]
     return select(
         rows.c.tile_id.label("feature_id"),
         *attributes,
