@@ -26,6 +26,7 @@ _STAGES = {
     "writing": "writing rows",
     "indexing": "building indexes",
     "applying": "writing versions",
+    "pyramid": "renewing the pyramid",
     "done": "done",
 }
 

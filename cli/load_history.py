@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.city import catalogue_of, database_url, open_desk, open_store
+from cli.pyramid_follow_up import follow_up
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from etl.report_html import Picture, render_report
@@ -132,8 +133,9 @@ def revert_load(
     operator: Annotated[str | None, typer.Option(help="Who answers for it; the user.")] = None,
 ) -> None:
     """Take a load back: what the map held before it, is held again from now on."""
-    with orderly_end(), city() as (store, _):
+    with orderly_end(), city() as (store, catalogue):
         outcome = store.revert(load, operator or user_name(), reason)
+        follow_up([load_facts(store, load)["layer"]], catalogue)
     typer.echo(
         f"load {load} was taken back: {outcome.added:,} features are there again, "
         f"{outcome.changed:,} are as they were, {outcome.closed:,} are gone; "

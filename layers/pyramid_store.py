@@ -38,7 +38,7 @@ from layers.database import translated_errors, writing_engine
 from layers.definition import LayerDefinition, PyramidBand
 from layers.errors import LayerBusy
 from layers.publishing import publish_tiles
-from layers.pyramid_bands import band_digest, finer_band
+from layers.pyramid_bands import band_digest, bands_of, finer_band
 from layers.pyramid_tables import (
     PYRAMID_SCHEMA,
     band_indexes,
@@ -146,6 +146,34 @@ class PyramidStore:
             finally:
                 # Closed rather than given back: with it the lock goes, whatever happened.
                 connection.invalidate()
+
+    def behind(self, layers: Iterable[LayerDefinition]) -> list[str]:
+        """Return the layers whose pyramids do not show their last load."""
+        loads, state = load_table.c, pyramid_table.c
+        changed = loads.added + loads.changed + loads.closed
+        last = (
+            select(loads.layer, func.max(loads.recorded_at))
+            .where(loads.status == "done", changed > 0)
+            .group_by(loads.layer)
+        )
+        with translated_errors(self._engine), self._engine.begin() as connection:
+            loaded = {row[0]: row[1] for row in connection.execute(last)}
+            built = {
+                (row.layer, row.band, row.digest): row.recorded_at
+                for row in connection.execute(
+                    select(state.layer, state.band, state.digest, state.recorded_at)
+                )
+            }
+        return [
+            layer.name
+            for layer in layers
+            if layer.name in loaded
+            and any(
+                built.get((layer.name, band.zooms[0], band_digest(layer, band)))
+                != loaded[layer.name]
+                for band in bands_of(layer)
+            )
+        ]
 
     def plan(self, layer: LayerDefinition, band: PyramidBand, *, anew: bool = False) -> Plan:
         """Return what a band has to catch up with.

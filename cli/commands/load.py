@@ -11,12 +11,13 @@ from cli.city import catalogue_of, database_url, open_desk, open_store
 from cli.load_bar import load_bar
 from cli.load_history import city, write_page
 from cli.load_watch import follow, outcome_text
+from cli.pyramid_follow_up import follow_up
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from cli.suggestions import suggested
 from etl.formats import is_address
 from etl.jobs import Tools, load_now, queued_load
-from etl.load import LoadRequest, RefusedLoad
+from etl.load import LoadRequest, Progress, RefusedLoad
 from etl.report import LoadReport
 from etl.settings import EtlSettings
 from gis.times import parse_instant
@@ -97,6 +98,10 @@ def load_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do everything but change the map.")
     ] = False,
+    pyramid: Annotated[
+        bool,
+        typer.Option("--pyramid/--no-pyramid", help="Renew the layer's pyramid after the load."),
+    ] = True,
     queue: Annotated[
         bool, typer.Option("--queue", help="Do not load it here: leave it to onemap worker.")
     ] = False,
@@ -128,7 +133,7 @@ def load_command(
         if queue:
             _queue(request, wait=wait)
             return
-        done = _run(request)
+        done = _run(request, pyramid=pyramid)
     except RefusedLoad as error:
         _write(report, error.report)
         _fail(str(error))
@@ -170,12 +175,19 @@ def _suggest(request: LoadRequest, out: Path | None, *, asked: bool) -> None:
         _fail(str(error))
 
 
-def _run(request: LoadRequest) -> LoadReport:
+def _run(request: LoadRequest, *, pyramid: bool) -> LoadReport:
     settings, etl = read_settings(LayersSettings), read_settings(EtlSettings)
     catalogue, url = catalogue_of(settings), database_url(settings)
     with orderly_end(), open_store(url, catalogue) as store, open_desk(url) as desk:
         with load_bar() as bar:
-            return load_now(request, Tools(store, desk, catalogue, etl), bar.tell)
+            report = load_now(request, Tools(store, desk, catalogue, etl), bar.tell)
+            if pyramid and not request.dry_run:
+                follow_up(
+                    [report.layer],
+                    catalogue,
+                    lambda state: bar.tell(Progress("pyramid", state.done, state.total)),
+                )
+            return report
 
 
 def _queue(request: LoadRequest, *, wait: bool) -> None:

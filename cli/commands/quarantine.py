@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.load_history import city, user_name
+from cli.pyramid_follow_up import follow_up
 from cli.settings import read_settings
 from etl.mending import geometry_of, rebuild, values_of, what_would_pass
 from etl.quarantine_files import read_ids, read_mends, write_rows
@@ -214,6 +215,7 @@ def retry_rows(
     with city() as (store, catalogue):
         for report in retry(request, store, catalogue, read_settings(EtlSettings)):
             typer.echo(report.as_text())
+            follow_up([report.layer], catalogue)
 
 
 def _mend(

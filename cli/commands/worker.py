@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from cli.city import catalogue_of, database_url, open_desk, open_store, refuse_unready
+from cli.pyramid_keeper import keep_pyramids
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from etl.jobs import Tools, run_job
 from etl.settings import EtlSettings
 from etl.worker import Worker, answer_line, die_with_parent
+from layers.catalogue import Catalogue
 from layers.settings import LayersSettings
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -35,7 +37,7 @@ def worker(
         bool, typer.Option("--with-parent", help="End at once when standard input does.")
     ] = False,
 ) -> None:
-    """Run the loads that wait in the queue, until SIGTERM or Ctrl-C.
+    """Run the loads that wait in the queue, and renew pyramids, until SIGTERM or Ctrl-C.
 
     Several workers may run, on several machines. Told to stop, a worker takes no further load,
     gives those that run ONEMAP_ETL_GRACE_S seconds to end, and gives back what is left.
@@ -48,15 +50,20 @@ def worker(
         refuse_unready(url, tools.catalogue)
         command = (sys.executable, "-m", "cli", "run-load")
         hands = concurrency or tools.settings.concurrency
-        asyncio.run(_work(Worker(url, tools, command), hands))
+        asyncio.run(_work(Worker(url, tools, command), hands, url, tools.catalogue))
 
 
-async def _work(worker: Worker, concurrency: int) -> None:
+async def _work(worker: Worker, concurrency: int, url: str, catalogue: Catalogue) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOPPING:
         loop.add_signal_handler(number, stop.set)
-    await worker.run(stop, concurrency)
+    keeper = asyncio.create_task(keep_pyramids(url, catalogue, stop))
+    try:
+        await worker.run(stop, concurrency)
+    finally:
+        stop.set()
+        await keeper
 
 
 def run_load(

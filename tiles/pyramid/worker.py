@@ -1,6 +1,7 @@
 """What computes cells: in this process, or in several beside it."""
 
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -228,6 +229,8 @@ class _Process:
 
 def _begin(database_url: str, parent: int) -> None:
     _Process.database_url = database_url
+    # A Ctrl-C is for the process that gives out the work; it ends this one itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         # A parent that is killed leaves its processes behind; they see it by their new parent.
