@@ -8,9 +8,19 @@ import orjson
 from layers.definition import LayerDefinition, PyramidBand
 from layers.tile_fields import tile_fields
 
+
+def _usual(method: str, zooms: tuple[tuple[int, int], ...]) -> tuple[PyramidBand, ...]:
+    return tuple(PyramidBand(zooms=pair, method=method) for pair in zooms)
+
+
 #: Bands of layers that name none, by the dimension of their geometry and whether it is a
 #: coverage. They are cut to the zooms that the layer has.
-DEFAULT_BANDS: dict[tuple[int, bool], tuple[PyramidBand, ...]] = {}
+DEFAULT_BANDS: dict[tuple[int, bool], tuple[PyramidBand, ...]] = {
+    (0, False): _usual("thin", ((0, 7), (8, 11), (12, 22))),
+    (1, False): _usual("simplify", ((0, 6), (7, 9), (10, 12), (13, 22))),
+    (2, False): _usual("simplify", ((0, 6), (7, 9), (10, 12), (13, 22))),
+    (2, True): _usual("simplify", ((0, 9), (10, 11), (12, 12), (13, 13), (14, 22))),
+}
 #: Raised when the rows of all bands change their form or meaning.
 _FORM = 1
 

@@ -39,6 +39,13 @@ class BandParameters(Strict):
 
     #: Only features whose field has one of these values are in the band.
     only: dict[str, tuple[str | int | float | bool, ...]] = Field(default_factory=dict)
+    #: Only features whose field is a multiple of this number are in the band.
+    multiples: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def choosing(self) -> tuple[str, ...]:
+        """The fields by which features are chosen."""
+        return (*self.only, *self.multiples)
 
 
 @dataclass(frozen=True)

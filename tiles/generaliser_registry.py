@@ -59,10 +59,13 @@ def band_of(layer: LayerDefinition, band: PyramidBand, fields: tuple[str, ...]) 
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise DefinitionError(f"{where}: {name}: {first['msg']}") from None
-    unknown = sorted(set(method.fields(parameters)) - set(layer.field_names))
+    read = method.fields(parameters)
+    unknown = sorted(set(read) - set(layer.field_names))
     if unknown:
         raise DefinitionError(f"{where}: no field '{unknown[0]}' is defined")
-    closed = [name for name in method.fields(parameters) if layer.field(name).requires_role]
+    if getattr(parameters, "by", ()) is None:
+        read = (*read, *fields)
+    closed = [name for name in read if layer.field(name).requires_role]
     if closed:
         raise DefinitionError(
             f"{where}: the field '{closed[0]}' is not for every viewer, so nothing can be made "

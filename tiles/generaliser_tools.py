@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 
 def chosen(features: Features, band: Band) -> Features:
-    """Return the features that the band's ``only`` lets in, in the order of their ids.
+    """Return the features that the band's parameters let in, in the order of their ids.
 
     Rows of a finer band that have no feature id are ordered by their shapes.
     """
@@ -34,6 +34,10 @@ def chosen(features: Features, band: Band) -> Features:
         column = features.attributes[name].combine_chunks()
         wanted = pa.array(list(values)).cast(column.type)
         keep &= pc.is_in(column, wanted).to_numpy(zero_copy_only=False)
+    for name, step in band.parameters.multiples.items():
+        numbers = features.attributes[name].cast(pa.float64()).to_numpy()
+        whole = np.rint(numbers / step)
+        keep &= np.isfinite(numbers) & (np.abs(numbers - whole * step) < 1e-6 * step)
     if not keep.all():
         features = features.take(keep)
     bounds = shapely.bounds(features.shapes)

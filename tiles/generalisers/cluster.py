@@ -52,7 +52,7 @@ class Cluster:
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that part and choose points."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.only]))
+        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return clusters, and the points that stay alone (see the protocol)."""

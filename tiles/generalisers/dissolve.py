@@ -62,7 +62,7 @@ class Dissolve:
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that make classes and choose features."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.only]))
+        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return large areas and unions of small ones (see the protocol)."""

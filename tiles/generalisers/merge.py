@@ -73,7 +73,9 @@ class Merge:
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that make classes and choose features."""
-        return tuple(dict.fromkeys([*(parameters.by or ()), *parameters.keep, *parameters.only]))
+        return tuple(
+            dict.fromkeys([*(parameters.by or ()), *parameters.keep, *parameters.choosing])
+        )
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return a cell's chains (see the protocol)."""

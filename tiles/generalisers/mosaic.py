@@ -77,7 +77,7 @@ class Mosaic:
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that make classes and choose features."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.only]))
+        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return the regions of a cell (see the protocol)."""

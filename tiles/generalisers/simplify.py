@@ -55,8 +55,9 @@ class Simplify:
     counts: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
-        """Return the deepest zoom, at most 12: finer cells hold too little to be worth one."""
-        return min(zooms[1], 13 if parameters.tolerance > 0 else 12)
+        """Return about the deepest zoom, so that no cell holds too much nor too little."""
+        lowest, highest = (11, 13) if parameters.tolerance > 0 else (9, 12)
+        return min(max(zooms[1], lowest), highest)
 
     def margin_m(self, band: Band) -> float:
         """Return 0: features are looked at one by one, coverages cut at the cell's edge."""
@@ -64,7 +65,7 @@ class Simplify:
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that choose features."""
-        return tuple(parameters.only)
+        return tuple(dict.fromkeys(parameters.choosing))
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return a cell's features, simplified (see the protocol)."""

@@ -41,7 +41,7 @@ class Thin:
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that part and choose points."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.only]))
+        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return the points that stay (see the protocol)."""
