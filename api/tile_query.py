@@ -8,6 +8,7 @@ from api.errors import InvalidParameter
 from api.times import record_time, valid_instant
 from layers.access import Viewer
 from layers.filters import Filter, read_filter
+from tiles.datum_shift import GCJ02
 from tiles.request import TileRequest
 from tiles.selection import check_selection
 from tiles.tileset import TileSet
@@ -20,6 +21,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "filter": "Only features that this CQL2 filter lets through.",
     "filter-lang": "Language of the filter: cql2-text (the default) or cql2-json.",
     "since": "Show what changed since this valid time.",
+    "crs": "gcj02: positions with the offset of commercial Chinese base maps.",
 }
 PARAMETERS = frozenset(DESCRIPTIONS)
 _MOST_PROPERTIES = 200
@@ -34,6 +36,7 @@ class TileQuery:
     filter: Filter | None = None
     properties: tuple[str, ...] | None = None
     since: datetime | None = None
+    datum: str | None = None
 
     def request(
         self, tileset: TileSet, grid: str, place: tuple[int, int, int], viewer: Viewer
@@ -60,8 +63,9 @@ class TileQuery:
             self.filter,
             self.properties,
             self.since,
+            self.datum,
         )
-        if not (self.filter is None and self.properties is None and self.since is None):
+        if not request.is_plain:
             check_selection(request)
         return request
 
@@ -81,6 +85,7 @@ def read_tile_query(parameters: Mapping[str, str]) -> TileQuery:
         _filter(parameters),
         _properties(parameters.get("properties")),
         valid_instant(parameters.get("since"), name="since"),
+        _datum(parameters.get("crs")),
     )
 
 
@@ -100,3 +105,9 @@ def _properties(text: str | None) -> tuple[str, ...] | None:
     if len(names) > _MOST_PROPERTIES:
         raise InvalidParameter(f"properties: more than {_MOST_PROPERTIES} names")
     return names
+
+
+def _datum(text: str | None) -> str | None:
+    if text is not None and text != GCJ02:
+        raise InvalidParameter(f"crs: '{text}' is not {GCJ02}; other systems come as other grids")
+    return text

@@ -61,15 +61,24 @@ class ReadingPool:
         sql, values = compile_for_asyncpg(statement)
         return await self.fetch_text(sql, values)
 
-    async def fetch_text(self, sql: str, values: list[Any]) -> list[asyncpg.Record]:
-        """Run compiled SQL; errors as in ``fetch``."""
+    async def fetch_text(
+        self, sql: str, values: list[Any], limit_s: float | None = None
+    ) -> list[asyncpg.Record]:
+        """Run compiled SQL; errors as in ``fetch``.
+
+        Args:
+            sql: The statement.
+            values: Its values.
+            limit_s: Seconds after which it is cancelled, where that is sooner than usual.
+        """
+        limit = self._settings.statement_timeout_s
+        limit = limit if limit_s is None else min(limit, limit_s)
         async with self.connection() as connection:
             try:
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-            except asyncpg.QueryCanceledError as error:
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=limit_s)
+            except (asyncpg.QueryCanceledError, TimeoutError) as error:
                 raise QueryTimeout(
-                    f"the query took longer than {self._settings.statement_timeout_s:g} s: "
-                    "ask for less at a time"
+                    f"the query took longer than {limit:g} s: ask for less at a time"
                 ) from error
             except _UNFIT as error:
                 raise SchemaConflict(

@@ -266,8 +266,9 @@ class CityReader:
         return bytes(records[0][0]) if records and records[0][0] is not None else b""
 
     async def row_text(self, sql: str, values: list[Any]) -> Sequence[Any]:
-        """Run a statement of one row, compiled beforehand, and return its values."""
-        row: Sequence[Any] = (await self._pool.fetch_text(sql, values))[0]
+        """Run a tile's statement of one row, compiled beforehand, and return its values."""
+        limit = self._settings.tile_timeout_s
+        row: Sequence[Any] = (await self._pool.fetch_text(sql, values, limit))[0]
         return row
 
     async def ready(self) -> list[str]:

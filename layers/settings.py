@@ -30,6 +30,8 @@ class LayersSettings(BaseSettings):
     pool_wait_s: float = Field(default=5.0, gt=0)
     #: Seconds after which the database gives up a query.
     statement_timeout_s: float = Field(default=15.0, gt=0)
+    #: Seconds after which rendering a tile is given up, such as one with too costly a filter.
+    tile_timeout_s: float = Field(default=10.0, gt=0)
     #: Most rows that a count walks; beyond it the number matched is not given.
     count_limit: int = Field(default=10_000, ge=1)
 

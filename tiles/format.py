@@ -11,6 +11,7 @@ from layers.definition import LayerDefinition
 from layers.filters import Filter
 from layers.queries import Box, Moment
 from layers.tables import TILE_SRID
+from tiles.grids import BUFFER, EXTENT
 
 #: Number as a value, or as an expression whose value is bound later.
 Number = float | ColumnElement[float]
@@ -33,6 +34,9 @@ class TileCut:
     metres: ColumnElement[Any]
     #: EPSG code of the grid's coordinates.
     srid: int = TILE_SRID
+    #: Tile units along an edge, and those that the tile reaches beyond it.
+    extent: int = EXTENT
+    buffer: int = BUFFER
     viewer: Viewer = ANONYMOUS
     #: Valid and record time; ``None`` is now.
     at: Moment | None = None

@@ -188,7 +188,7 @@ def tile_key(family: TileFamily, request: TileRequest) -> TileKey:
     _, x, y = request.place
     rest: object = None
     if not request.is_plain:
-        rest = (request.grid, request.filter, request.properties, request.since)
+        rest = (request.grid, request.filter, request.properties, request.since, request.datum)
     elif request.as_of is not None and request.as_of > datetime.now(UTC) - _SETTLED:
         rest = "recent"
     return TileKey(family, request.zoom, tile_code(x, y), request.at, request.as_of, rest)

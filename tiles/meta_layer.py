@@ -5,11 +5,11 @@ Encoding: Mapbox Vector Tile specification 2.1, section 4; protobuf wire format.
 
 import struct
 
+from tiles.protobuf import field, number, varint
+
 NAME = "onemap:meta"
 _EXTENT = 4096
 _KEYS = ("layer", "shown", "of")
-#: Wire types of protobuf.
-_VARINT, _BYTES = 0, 2
 
 
 def meta_layer(cuts: dict[str, tuple[int, int]]) -> bytes:
@@ -28,16 +28,16 @@ def meta_layer(cuts: dict[str, tuple[int, int]]) -> bytes:
     for name, (shown, there) in cuts.items():
         tags = b""
         for place, value in enumerate(
-            (_field(1, name.encode()), _number(5, shown), _number(5, there))
+            (field(1, name.encode()), number(5, shown), number(5, there))
         ):
-            tags += _varint(place) + _varint(len(values))
+            tags += varint(place) + varint(len(values))
             values.append(value)
-        features.append(_number(1, len(features) + 1) + _field(2, tags) + _POINT)
-    layer = _number(15, 2) + _field(1, NAME.encode())
-    layer += b"".join(_field(2, feature) for feature in features)
-    layer += b"".join(_field(3, key.encode()) for key in _KEYS)
-    layer += b"".join(_field(4, value) for value in values)
-    return _field(3, layer + _number(5, _EXTENT))
+        features.append(number(1, len(features) + 1) + field(2, tags) + _POINT)
+    layer = number(15, 2) + field(1, NAME.encode())
+    layer += b"".join(field(2, feature) for feature in features)
+    layer += b"".join(field(3, key.encode()) for key in _KEYS)
+    layer += b"".join(field(4, value) for value in values)
+    return field(3, layer + number(5, _EXTENT))
 
 
 def read_number(data: bytes) -> int:
@@ -45,22 +45,5 @@ def read_number(data: bytes) -> int:
     return int(struct.unpack(">q", data)[0])
 
 
-def _varint(value: int) -> bytes:
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
-
-
-def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3 | _VARINT) + _varint(value)
-
-
 #: Type and geometry of a point: one MoveTo to the middle of the tile.
-_POINT = _number(3, 1) + _field(4, _varint(9) + _varint(_EXTENT) + _varint(_EXTENT))
+_POINT = number(3, 1) + field(4, varint(9) + varint(_EXTENT) + varint(_EXTENT))

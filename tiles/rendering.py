@@ -1,5 +1,6 @@
 """Rendering of tiles: from a tile set and a place in the grid to bytes."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,9 @@ from layers.queries import Moment, envelope
 from layers.sql import Template, compile_template
 from layers.tables import TILE_SRID
 from layers.tile_queries import layer_versions
+from tiles.datum_shift import FINER, REACH_UNITS, ShiftedTile
 from tiles.format import TileCut, TileFormat
-from tiles.grids import buffered
+from tiles.grids import BUFFER, EXTENT, buffered
 from tiles.limits import MOST_TRIES, features_to_keep
 from tiles.meta_layer import read_number
 from tiles.request import RenderedTile, TileRequest
@@ -69,6 +71,10 @@ class TileRenderer:
         if not layers:
             return RenderedTile(b"", ())
         reach = buffered(box)
+        shifted = None
+        if request.datum is not None:
+            shifted = ShiftedTile(box)
+            box, reach = shifted.frame, shifted.reach
         values = {
             **dict(zip(_BOX, box, strict=True)),
             **dict(zip(_METRES, grid.metres(reach), strict=True)),
@@ -89,7 +95,10 @@ class TileRenderer:
             for layer, shown, there in zip(layers, part.shown, part.there, strict=True)
             if shown < there
         }
-        data = b"".join([*part.data, self._format.notes(cuts)])
+        data = b"".join(part.data)
+        if shifted is not None:
+            data = await asyncio.to_thread(shifted.shift, data)
+        data += self._format.notes(cuts)
         return RenderedTile(data, part.versions, tuple(cuts))
 
     async def _run(
@@ -118,7 +127,7 @@ class TileRenderer:
         access = tuple(access_class(layer, request.viewer) for layer in layers)
         times = (request.at is not None, request.as_of is not None)
         srid = tile_grid(request.grid).srid
-        key = (request.tileset.path, request.zoom, srid, access, *times, kept)
+        key = (request.tileset.path, request.zoom, srid, request.datum, access, *times, kept)
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = self._compile(request, layers, kept=kept)
@@ -137,6 +146,8 @@ class TileRenderer:
             envelope(_numbers(_DEGREES)),
             func.ST_MakeEnvelope(*_numbers(_METRES), TILE_SRID),
             tile_grid(request.grid).srid,
+            extent=EXTENT if request.datum is None else EXTENT * FINER,
+            buffer=BUFFER if request.datum is None else REACH_UNITS * FINER,
             viewer=request.viewer,
             at=_moment(_AT, request.at, request.since),
             as_of=_moment(_AS_OF, request.as_of, request.since),

@@ -31,6 +31,8 @@ class TileRequest:
     properties: tuple[str, ...] | None = None
     #: The tile shows what changed between this valid time and ``at``.
     since: datetime | None = None
+    #: The offset that positions are shown with: ``gcj02``, or none.
+    datum: str | None = None
 
     @property
     def zoom(self) -> int:
@@ -54,6 +56,7 @@ class TileRequest:
             and self.filter is None
             and self.properties is None
             and self.since is None
+            and self.datum is None
         )
 
 

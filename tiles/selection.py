@@ -5,6 +5,7 @@ from layers.definition import LayerDefinition
 from layers.errors import InvalidValue, UnknownField
 from layers.filters import Filter, fits
 from tiles.request import TileRequest
+from tiles.tile_grids import tile_grid
 from tiles.tileset import TileSet
 
 
@@ -13,7 +14,8 @@ def check_selection(request: TileRequest) -> None:
 
     Raises:
         UnknownField: If an attribute is wanted that is nowhere.
-        InvalidValue: If the filter fits no layer, or there is no time between ``since`` and ``at``.
+        InvalidValue: If the filter fits no layer, there is no time between ``since`` and ``at``, or
+            the grid has no tiles with such an offset.
     """
     layers = [entry.definition for entry in request.tileset.layers]
     if request.properties is not None:
@@ -23,6 +25,8 @@ def check_selection(request: TileRequest) -> None:
             raise UnknownField(f"properties: there is no field {', '.join(map(repr, unknown))}")
     if request.filter is not None and not filtered_layers(request.filter, layers, request.viewer):
         raise InvalidValue(_unfit(request.tileset, request.filter, layers, request.viewer))
+    if request.datum is not None and tile_grid(request.grid).is_degrees:
+        raise InvalidValue(f"crs: {request.datum} is for grids in Web Mercator")
     end = request.at or request.as_of
     if request.since is not None and end is not None and request.since > end:
         raise InvalidValue("since: lies after the time that the map shows")

@@ -1,6 +1,7 @@
 """Reading features back: time, boxes, pages, access, and the plans behind them."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -241,6 +242,14 @@ def test_limits_of_time_and_connections(
     async def too_long(reader: CityReader) -> None:
         await reader.tile_text("SELECT pg_sleep(5)::text::bytea", [])
 
+    async def slow_tile(reader: CityReader) -> None:
+        began = time.monotonic()
+        with pytest.raises(QueryTimeout, match=r"longer than 0\.3 s"):
+            await reader.row_text("SELECT pg_sleep(5)", [])
+        assert time.monotonic() - began < 2
+        # The query is gone, and its connection is of use again.
+        assert (await reader.row_text("SELECT 7", []))[0] == 7
+
     async def too_many(reader: CityReader) -> None:
         slow = asyncio.create_task(reader.tile_text("SELECT pg_sleep(0.8)::text::bytea", []))
         await asyncio.sleep(0.2)
@@ -251,6 +260,7 @@ def test_limits_of_time_and_connections(
 
     with pytest.raises(QueryTimeout):
         asyncio.run(_read(fresh_database, plot, too_long, statement_timeout_s=0.3))
+    asyncio.run(_read(fresh_database, plot, slow_tile, pool_size=1, tile_timeout_s=0.3))
     with pytest.raises(DatabaseBusy):
         asyncio.run(_read(fresh_database, plot, too_many, pool_size=1, pool_wait_s=0.2))
 

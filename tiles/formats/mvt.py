@@ -28,7 +28,7 @@ from layers.tables import TILE_SRID
 from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
 from tiles.format import TileCut, TileFormat
-from tiles.grids import BUFFER, EXTENT, unit_size
+from tiles.grids import EXTENT, unit_size
 from tiles.meta_layer import meta_layer
 from tiles.tileset import FULL_DETAIL_ZOOM
 
@@ -95,7 +95,7 @@ def _layer_part(layer: LayerDefinition, cut: TileCut, place: int) -> ScalarSelec
     tile = _features(layer, cut, picked).subquery("tile")
     order = [tile.c.feature_id] if cut.since is None else [tile.c.feature_id, tile.c[SHAPE]]
     encoded = func.ST_AsMVT(
-        tile.table_valued(), layer.name, EXTENT, "geom", "feature_id"
+        tile.table_valued(), layer.name, cut.extent, "geom", "feature_id"
     ).aggregate_order_by(*order)
     numbers = [func.int8send(func.count()), func.int8send(there)]
     return select(array([encoded, *numbers])).scalar_subquery()
@@ -166,7 +166,7 @@ def _tile_shape(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> ColumnE
     if cut.srid != TILE_SRID:
         shape = func.ST_Transform(shape, cut.srid)
     clipped = func.ST_AsMVTGeom(
-        shape, func.ST_MakeEnvelope(*cut.box, cut.srid), EXTENT, BUFFER, True
+        shape, func.ST_MakeEnvelope(*cut.box, cut.srid), cut.extent, cut.buffer, True
     )
     if layer.geometry.mixed:
         return clipped
@@ -177,7 +177,9 @@ def _tile_shape(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> ColumnE
 def _scaled(layer: LayerDefinition, cut: TileCut, shape: ColumnElement[Any]) -> ColumnElement[Any]:
     west, south, east, north = (literal(n) if isinstance(n, float) else n for n in cut.box)
     scaled = func.ST_SnapToGrid(
-        func.ST_TransScale(shape, -west, -north, EXTENT / (east - west), EXTENT / (south - north)),
+        func.ST_TransScale(
+            shape, -west, -north, cut.extent / (east - west), cut.extent / (south - north)
+        ),
         1.0,
     )
     if layer.geometry.dimension == 2:
