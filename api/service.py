@@ -26,6 +26,7 @@ from tiles.memory import TileMemory
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
 from tiles.store_keeper import StoreKeeper, StorePlace
+from tiles.tile_store import TileStore
 from tiles.tileset import TileSet, layer_tiles, map_tiles
 
 _MEGABYTE = 1024 * 1024
@@ -163,10 +164,9 @@ class Service:
         return self._keeper
 
     @property
-    def store_bytes(self) -> int:
-        """How many bytes of tiles are kept on disk, more or less."""
-        store = self._store_keeper.store if self._store_keeper is not None else None
-        return store.usage.bytes if store is not None else 0
+    def tile_store(self) -> TileStore | None:
+        """Where tiles are kept on disk, while it can be used."""
+        return self._store_keeper.store if self._store_keeper is not None else None
 
     @property
     def renderer(self) -> TileRenderer:

@@ -79,6 +79,11 @@ class Telemetry:
             "Bytes of tiles kept on disk, more or less.",
             registry=self.registry,
         )
+        self.store_in_step = Gauge(
+            "onemap_tile_store_in_step",
+            "Whether tiles on disk are used: 1 if the store is clear of all changes heard.",
+            registry=self.registry,
+        )
         self._store_failures = Counter(
             "onemap_tile_store_failures",
             "Failures of the disk that tiles are kept on.",

@@ -13,5 +13,7 @@ async def metrics(service: TheService) -> Response:
     """Return all figures in Prometheus' text form."""
     service.telemetry.cache_bytes.set(service.memory.bytes)
     service.telemetry.cache_tiles.set(len(service.memory))
-    service.telemetry.store_bytes.set(service.store_bytes)
+    store = service.tile_store
+    service.telemetry.store_bytes.set(store.usage.bytes if store is not None else 0)
+    service.telemetry.store_in_step.set(store is not None)
     return Response(service.telemetry.exposition(), media_type=MEDIA_TYPE)
