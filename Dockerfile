@@ -31,7 +31,8 @@ LABEL org.opencontainers.image.title="One Map" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --system --gid 10001 onemap \
     && useradd --system --uid 10001 --gid onemap --no-create-home --shell /usr/sbin/nologin onemap
-RUN install --directory --owner=onemap --group=onemap --mode=0700 /var/lib/onemap/spool
+RUN install --directory --owner=onemap --group=onemap --mode=0700 /var/lib/onemap/spool \
+    && install --directory --owner=onemap --group=onemap --mode=0755 /var/lib/onemap/tiles
 COPY --from=python /opt/onemap /opt/onemap
 COPY --from=web /build/web/dist /opt/onemap/web
 ENV PATH=/opt/onemap/bin:$PATH \

@@ -76,6 +76,11 @@ has_chromium() {
     || command -v google-chrome >/dev/null
 }
 
+# The program alone is enough for the tests; the package would start a web server on port 80.
+has_nginx() {
+  command -v nginx >/dev/null || [[ -x /usr/sbin/nginx || -x .onemap/nginx/usr/sbin/nginx ]]
+}
+
 is_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
 
 # Adds the names of missing packages to the array `missing`. PostgreSQL's are found by
@@ -149,6 +154,21 @@ install_system_packages() {
     allow_main_cluster
     trap - EXIT
   fi
+}
+
+# Takes nginx out of its package, without installing it.
+unpack_nginx() {
+  [[ $with_tests == yes ]] && ! has_nginx || return 0
+  command -v apt-get >/dev/null || die "this system has no apt-get: install nginx by hand"
+  say "unpacking nginx"
+  mkdir -p .onemap/nginx
+  (
+    cd .onemap/nginx
+    apt-get -q download nginx >download.log 2>&1 \
+      || { apt_get update >/dev/null && apt-get -q download nginx >download.log 2>&1; }
+    dpkg-deb --extract nginx_*.deb .
+    rm -f nginx_*.deb
+  ) || die "apt-get could not download nginx (whole log: .onemap/nginx/download.log)"
 }
 
 # ---------------------------------------------------------------- Python
@@ -260,5 +280,6 @@ fi
 exec {lock}>.onemap/bootstrap.lock
 flock "$lock"
 install_system_packages
+unpack_nginx
 install_python
 build_web
