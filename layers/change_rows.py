@@ -165,7 +165,7 @@ def _side(pairs: FromClause, side: str, shown: tuple[str, ...]) -> Select[Any]:
         column("feature_id").label("tile_id"),
         column("feature_id"),
         literal(1).label("members"),
-        literal(0.0, Double).label("rank"),
+        literal(0.0, Double).label("tile_rank"),
         *(column(name) for name in shown),
         literal(False).label("generalised"),
         column("tile_geom"),

@@ -37,6 +37,10 @@ RESERVED_NAMES = frozenset(
         "tile_geom",
         "id",
         "geometry",
+        "cell",
+        "tile_id",
+        "members",
+        "tile_rank",
     }
 )
 

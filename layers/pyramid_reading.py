@@ -215,7 +215,7 @@ def _city_columns(layer: LayerDefinition, table: Table) -> list[ColumnElement[An
     return [
         func.ST_AsBinary(table.c.tile_geom).label("wkb"),
         table.c.feature_id,
-        rank.label("rank"),
+        rank.label("tile_rank"),
         literal_column("1", BigInteger).label("members"),
     ]
 
@@ -224,7 +224,7 @@ def _band_columns(table: Table) -> list[ColumnElement[Any]]:
     return [
         func.ST_AsBinary(table.c.geom).label("wkb"),
         func.coalesce(table.c.feature_id, 0).label("feature_id"),
-        table.c.rank,
+        table.c.tile_rank,
         table.c.members,
     ]
 
@@ -237,7 +237,7 @@ def _held_statement(layer: LayerDefinition, band: PyramidBand) -> Template:
         table.c.tile_id,
         func.coalesce(table.c.feature_id, 0),
         table.c.members,
-        table.c.rank,
+        table.c.tile_rank,
         func.ST_AsBinary(table.c.geom),
         *(table.c[name] for name in _TIMES),
         *(table.c[name] for name in _fields_of(layer, band)),

@@ -25,7 +25,7 @@ from layers.tables import INFINITY, TILE_SRID, column_type, is_closed, is_curren
 
 PYRAMID_SCHEMA = "pyramid"
 #: The columns of every row beside the fields.
-_IDENTITY = ("cell", "feature_id", "tile_id", "members", "rank")
+_IDENTITY = ("cell", "feature_id", "tile_id", "members", "tile_rank")
 _TIMES = ("valid_from", "valid_to", "recorded_from", "recorded_to")
 
 
@@ -56,7 +56,7 @@ def band_table(layer: LayerDefinition, band: PyramidBand, *, aside: bool = False
         #: How many features the row stands for.
         Column("members", BigInteger, nullable=False),
         #: Importance: what is larger is kept first.
-        Column("rank", Double, nullable=False),
+        Column("tile_rank", Double, nullable=False),
         *(Column(field.name, column_type(field.type)) for field in fields),
         Column("geom", Geometry("GEOMETRY", srid=TILE_SRID, spatial_index=False), nullable=False),
         *(Column(name, DateTime(timezone=True), nullable=False) for name in _TIMES),

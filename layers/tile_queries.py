@@ -63,9 +63,9 @@ def tile_rows(
 
     Returns:
         ``tile_id`` (the MVT id), ``feature_id`` (null where a row is made of several features),
-        ``members`` (how many it stands for), ``rank`` (the larger, the more important), ``fields``,
-        ``generalised`` (whether the geometry suits the zoom as it is), and ``tile_geom``
-        (EPSG:3857, two-dimensional).
+        ``members`` (how many it stands for), ``tile_rank`` (the larger, the more important),
+        ``fields``, ``generalised`` (whether the geometry suits the zoom as it is), and
+        ``tile_geom`` (EPSG:3857, two-dimensional).
 
     Raises:
         UnknownLayer: If the viewer may not know of the layer.
@@ -107,7 +107,7 @@ def _surveyed_tile_rows(
         rows.c.feature_id.label("tile_id"),
         rows.c.feature_id,
         literal(1).label("members"),
-        rank.label("rank"),
+        rank.label("tile_rank"),
         *(rows.c[name] for name in shown),
         literal(False).label("generalised"),
         rows.c.tile_geom,
@@ -148,7 +148,7 @@ def _band_rows(
         table.c.tile_id,
         table.c.feature_id,
         table.c.members,
-        table.c.rank,
+        table.c.tile_rank,
         *(table.c[name] if name in there else _no_value(layer, name) for name in shown),
         literal(True).label("generalised"),
         geometry.label("tile_geom"),

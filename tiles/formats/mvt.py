@@ -85,7 +85,7 @@ def _layer_part(layer: LayerDefinition, cut: TileCut, place: int) -> ScalarSelec
         there = select(func.count()).select_from(picked).scalar_subquery()
         ordered = (
             select(*picked.c)
-            .order_by(picked.c.rank.desc(), _size(picked.c.tile_geom).desc(), picked.c.tile_id)
+            .order_by(picked.c.tile_rank.desc(), _size(picked.c.tile_geom).desc(), picked.c.tile_id)
             .limit(cut.keep[place])
         )
         picked = ordered.subquery("kept")
