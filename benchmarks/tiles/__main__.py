@@ -9,12 +9,21 @@ See docs/benchmarks.md for what is compared and how. The table goes to standard 
 
 import argparse
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.tiles import bake, facts, figures, live, peers, shipped, warm
-from benchmarks.tiles.city import MAP, City, cluster, loaded, sample_points, summary
+from benchmarks.tiles.city import (
+    MAP,
+    City,
+    cluster,
+    loaded,
+    parallel_workers,
+    sample_points,
+    summary,
+)
 from benchmarks.tiles.measure import observed_columns
 from benchmarks.tiles.report import Report
 from benchmarks.tiles.servers import Martin, Ours, PgTileserv, Server, Tipg, one_map
@@ -58,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--zoom-budget", type=float, default=60.0, help="seconds a zoom and pass")
     parser.add_argument("--trace-budget", type=float, default=45.0, help="seconds a trace and pass")
     parser.add_argument("--against-scale", type=float, default=10.0, help="for the part scale")
+    parser.add_argument("--parallel", type=int, help="max_parallel_workers_per_gather for all")
     parser.add_argument("--pg-tileserv", type=Path, help="a pg_tileserv built elsewhere")
     parser.add_argument("--quick", action="store_true", help="one pass, short budgets")
     options = parser.parse_args()
@@ -201,8 +211,10 @@ def main() -> int:
     parts = [part for part in options.parts.split(",") if part in PARTS]
     tools = tools_of(options)
     server = cluster()
-    with server.running():
+    with ExitStack() as stack:
+        stack.enter_context(server.running())
         city = loaded(server, options.scale, fresh=options.fresh)
+        stack.enter_context(parallel_workers(city, options.parallel))
         traces = {"recorded": read(RECORDED), "uniform": read(UNIFORM)}
         setting = Setting(
             options, plan_of(options), server, city, servers_of(options, tools), tools, traces

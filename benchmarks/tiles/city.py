@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -190,6 +192,21 @@ def _fill(connection: Connection, table: Table, layer: LayerDefinition, fields: 
     connection.execute(table.insert().from_select(["feature_id", *fields, "geom"], rows))
     index = f"CREATE INDEX ON {SCHEMA}.{layer.name} USING gist (geom)"
     connection.execute(text(index))
+
+
+@contextmanager
+def parallel_workers(city: City, most: int | None) -> Iterator[None]:
+    """Bound the processes that may work on one query of any server; ``None``: PostgreSQL's own."""
+    setting = f"ALTER DATABASE {city.database}"
+    name = "max_parallel_workers_per_gather"
+    if most is not None:
+        with connected(city.url, autocommit=True) as connection:
+            connection.execute(text(f"{setting} SET {name} = {most}"))
+    try:
+        yield
+    finally:
+        with connected(city.url, autocommit=True) as connection:
+            connection.execute(text(f"{setting} RESET {name}"))
 
 
 def sample_points(city: City, each: int = 4) -> dict[str, list[tuple[float, float]]]:
