@@ -4,7 +4,7 @@ import numpy as np
 import shapely
 
 from tiles.generaliser import Integers, Shapes
-from tiles.label_raster import Labels
+from tiles.label_raster import Labels, burnt
 from tiles.raster_borders import borders_through_middles
 
 #: How far a smoothed border may lie from the middles of its pixel edges, in pixels.
@@ -32,12 +32,40 @@ def regions(raster: Labels, pixel: float, origin: tuple[float, float]) -> tuple[
     drawn = _scaled(_smooth(borders_through_middles(raster)), pixel)
     network = shapely.union_all([*drawn, box], grid_size=1.0)
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(network)))
-    inner = shapely.get_coordinates(shapely.point_on_surface(faces)) / pixel
-    column, row = np.clip(np.floor(inner), 0, size - 1).astype(np.int64).T
-    labels = raster[row, column].astype(np.int64)
+    labels = _labels(faces, raster, pixel)
     covered = labels > 0
     moved = shapely.transform(faces[covered], lambda xy: xy + np.array(origin))
     return np.asarray(moved, object), labels[covered]
+
+
+def _labels(faces: Shapes, raster: Labels, pixel: float) -> Integers:
+    """Return the label that most pixels of each face have.
+
+    One point would not do: it may lie on a thread that smoothing took away.
+    """
+    size = len(raster)
+    inner = shapely.get_coordinates(shapely.point_on_surface(faces)) / pixel
+    column, row = np.clip(np.floor(inner), 0, size - 1).astype(np.int64).T
+    labels: Integers = raster[row, column].astype(np.int64)
+    index = burnt(_scaled(faces, 1 / pixel), np.arange(1, len(faces) + 1), size)
+    kinds = int(raster.max()) + 1
+    pairs, count = _counted(index.astype(np.int64).ravel() * kinds + raster.ravel())
+    # The last of each face is the one with most pixels, of equals the lowest label.
+    order = np.lexsort((-(pairs % kinds), count, pairs // kinds))
+    face, label = pairs[order] // kinds - 1, pairs[order] % kinds
+    known = face >= 0
+    labels[face[known]] = label[known]
+    return labels
+
+
+def _counted(values: Integers) -> tuple[Integers, Integers]:
+    """Return the distinct numbers among some, ascending, and how often each is there."""
+    if values.max(initial=0) > 64 * len(values):
+        unique, count = np.unique(values, return_counts=True)
+        return unique, count
+    every = np.bincount(values)
+    unique = np.flatnonzero(every)
+    return unique, every[unique]
 
 
 def _smooth(lines: Shapes) -> Shapes:

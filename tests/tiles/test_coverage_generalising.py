@@ -20,6 +20,7 @@ from tests.tiles.coverages import (
     voronoi,
 )
 from tiles.generaliser import NO_FEATURE, Features
+from tiles.raster_regions import regions
 from tiles.unit_grid import in_units
 
 
@@ -166,6 +167,7 @@ def test_a_dense_city_stays_within_the_budget_and_covers_all_ground() -> None:
     assert 60_000 < len(tile) <= 250_000
     assert shapely.area(rows.shapes).sum() == pytest.approx((east - west) ** 2, rel=1e-9)
     assert rows.members.sum() == len(features)
+    assert len(np.unique(rows.tile_ids)) == len(rows)
 
 
 def test_a_mosaic_is_made_from_the_finer_one_and_large_parcels_keep_their_id() -> None:
@@ -197,3 +199,19 @@ def test_what_stands_alone_is_never_lost() -> None:
     rows = method.generalise(classed(shapes, 4), band, cell)
     distance = [shapely.distance(shapely.points(place), rows.shapes).min() for place in places]
     assert max(distance) < 10 * band.unit
+
+
+def test_a_thread_that_smoothing_takes_away_does_not_name_the_region() -> None:
+    """A road that ends in a village, a pixel wide, is too thin to be drawn there."""
+    size = 96
+    raster = np.ones((size, size), np.int32)
+    raster[20:70, 20:70] = 2
+    raster[44, 0:46] = 3
+    raster[45, 45:66] = 3
+    shapes, labels = regions(raster, 4.0, (0.0, 0.0))
+    assert shapely.area(shapes).sum() == (size * 4.0) ** 2
+    area = {int(label): 0.0 for label in labels}
+    for shape, label in zip(shapes, labels.tolist(), strict=True):
+        area[label] += shape.area / 16
+    assert area[2] == pytest.approx((raster == 2).sum(), rel=0.05)
+    assert area.get(3, 0) <= 1.5 * (raster == 3).sum()

@@ -14,7 +14,6 @@ from tiles.generaliser import (
     EXTENT,
     HALF_WORLD,
     NO_FEATURE,
-    UNITS_A_PIXEL,
     Band,
     BandParameters,
     Cell,
@@ -215,9 +214,9 @@ def _region_at(shapes: Shapes, points: Floats, band: Band, cell: Cell) -> Intege
 
 
 def _made_ids(found: _Regions, band: Band, cell: Cell) -> Integers:
-    """Return ids that stay while a region keeps its lowest corner."""
-    corners = shapely.bounds(found.shapes).astype(np.int64) // UNITS_A_PIXEL
-    return made_ids(band, cell.code, corners[:, 0], corners[:, 1], found.label)
+    """Return ids that stay while a region keeps its class and its extent."""
+    bounds = shapely.bounds(found.shapes).astype(np.int64)
+    return made_ids(band, cell.code, *bounds.T, found.label)
 
 
 GENERALISER: Generaliser = Mosaic()
