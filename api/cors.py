@@ -11,6 +11,7 @@ EXPOSED = (
     "etag",
     "link",
     "location",
+    "server-timing",
     "x-cache",
     "x-data-version",
     "x-request-id",

@@ -2,10 +2,12 @@
 
 A request gets an id (the caller's own, if it sent a sane one), is timed, counted and logged; HEAD
 becomes a GET whose body is dropped; and an error that nobody expected becomes a problem document
-that tells nothing more.
+that tells nothing more. What is done for a client that goes away is ended.
 """
 
 import re
+from asyncio import CancelledError
+from collections.abc import Callable
 from time import perf_counter
 from traceback import format_exception
 from uuid import uuid4
@@ -26,10 +28,13 @@ from api.asgi import (
 )
 from api.hot_protocol import HotProtocol, hot_protocol
 from api.hot_tiles import HotAnswer
+from api.leaving import SAFE_METHODS, Leaving
 from api.problems import problem_of
 from api.service import Service
 from api.tile_app import TILE_ROUTE
 
+#: The status under which requests are counted whose client did not wait, as nginx has it.
+_CLIENT_GONE = 499
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("api.requests")
 
@@ -51,7 +56,9 @@ class RequestFrame:
     ) -> None:
         telemetry = self._service.telemetry
         telemetry.answered(method, TILE_ROUTE, answer.status, seconds)
-        telemetry.tile(answer.tile.map, answer.tile.zoom, "memory")
+        tile = answer.tile
+        size = len(answer.body) if method == "GET" else 0
+        telemetry.tile(tile.map, tile.zoom, "memory", seconds, size)
         if self._service.settings.access_log:
             _log.info(
                 "request.answered",
@@ -76,8 +83,16 @@ class RequestFrame:
         if method == "HEAD":
             # A scope of its own: the server looks at the one it made.
             scope = {**scope, "method": "GET", HEAD_ONLY: True}
+        leaving = None
+        if method in SAFE_METHODS:
+            leaving = Leaving(receive)
+            receive, answer.when_made = leaving.receive, leaving.stop
         try:
             await self._app(scope, receive, answer.send)
+        except CancelledError:
+            if leaving is None or not leaving.explains_cancellation():
+                raise
+            answer.status = _CLIENT_GONE
         except Exception as error:  # noqa: BLE001 -- the last door: nothing may pass it
             # The plain trace: one with the values of variables costs seconds, and may hold secrets.
             _log.error(
@@ -90,6 +105,9 @@ class RequestFrame:
                 problem = problem_of(error, scope["path"], scope[REQUEST_ID])
                 headers = [(name.encode(), value.encode()) for name, value in problem.headers]
                 await respond(answer.send, problem.status, headers, problem.body)
+        finally:
+            if leaving is not None:
+                leaving.stop()
         seconds = perf_counter() - start
         self._service.telemetry.answered(method, _route(scope), answer.status, seconds)
         if self._service.settings.access_log:
@@ -111,13 +129,18 @@ class _Answer:
         self._request_id = request_id
         self._body_wanted = body_wanted
         self.status = 0
+        #: Called before the last part goes out.
+        self.when_made: Callable[[], None] = lambda: None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
-        elif not self._body_wanted:
-            message["body"] = b""
+        else:
+            if not self._body_wanted:
+                message["body"] = b""
+            if not message.get("more_body", False):
+                self.when_made()
         await self._send(message)
 
 

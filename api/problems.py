@@ -23,7 +23,7 @@ from tiles.tile_grids import UnknownGrid
 
 MEDIA_TYPE = "application/problem+json"
 #: Seconds after which a client may try again where the service is short of something.
-_RETRY_AFTER_S = 5
+RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,12 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
             503, "Database unavailable", "The database cannot be reached at present.", retry=True
         ),
         errors.DatabaseBusy: ProblemKind(503, "Database busy", retry=True),
-        errors.QueryTimeout: ProblemKind(503, "Query took too long"),
+        errors.QueryTimeout: ProblemKind(503, "Query took too long", retry=True),
         errors.SchemaConflict: ProblemKind(
-            503, "Schema conflict", "The database does not fit this version of the service."
+            503,
+            "Schema conflict",
+            "The database does not fit this version of the service.",
+            retry=True,
         ),
         errors.LoadRefused: ProblemKind(409, "Load refused"),
         errors.LayerBusy: ProblemKind(409, "Layer busy", retry=True),
@@ -68,7 +71,7 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
         UnknownParameter: ProblemKind(400, "Unknown parameter"),
         InvalidParameter: ProblemKind(400, "Invalid parameter"),
         UnknownResource: ProblemKind(404, "Not found"),
-        NotBuilt: ProblemKind(503, "Not built"),
+        NotBuilt: ProblemKind(503, "Not built", retry=True),
         errors.LoadNotFound: ProblemKind(404, "Unknown load"),
         errors.LoadCancelled: ProblemKind(409, "Load cancelled"),
         errors.LoadStateConflict: ProblemKind(409, "Not possible in this state"),
@@ -138,7 +141,7 @@ def make_problem(
     )
     headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]
     if retry:
-        headers.append(("retry-after", str(_RETRY_AFTER_S)))
+        headers.append(("retry-after", str(RETRY_AFTER_S)))
     return Problem(status, body, tuple(headers))
 
 

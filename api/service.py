@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 
 import structlog
 
@@ -16,6 +17,7 @@ from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, UnknownLayer
 from layers.load_desk import LoadDesk
+from layers.pool import PoolFigures
 from layers.reading import CityReader
 from layers.settings import LayersSettings
 from layers.store import Store
@@ -25,6 +27,7 @@ from tiles.keeper import TileKeeper
 from tiles.memory import TileMemory
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
+from tiles.request import RenderedTile, TileRequest
 from tiles.store_keeper import StoreKeeper, StorePlace
 from tiles.tile_store import TileStore
 from tiles.tileset import TileSet, layer_tiles, map_tiles
@@ -59,6 +62,7 @@ class Service:
         self.etl = etl_settings
         self.catalogue = catalogue
         self.telemetry = Telemetry()
+        self.telemetry.watch_pool(self._pool_figures)
         self.memory = TileMemory(settings.tile_cache_mb * _MEGABYTE)
         self.hot = HotTiles(
             self.memory,
@@ -178,6 +182,21 @@ class Service:
         if self._renderer is None:
             raise DatabaseUnavailable(NO_DATABASE)
         return self._renderer
+
+    async def render(self, request: TileRequest) -> RenderedTile:
+        """Cut a tile, which counts in the figures; errors as in ``TileRenderer.render``."""
+        start = perf_counter()
+        rendered = await self.renderer.render(request)
+        self.telemetry.rendered(
+            request.tileset.name,
+            request.zoom,
+            perf_counter() - start,
+            truncated=bool(rendered.truncated),
+        )
+        return rendered
+
+    def _pool_figures(self) -> PoolFigures | None:
+        return None if self._reader is None else self._reader.pool_figures()
 
     def layer(self, name: str, viewer: Viewer) -> LayerDefinition:
         """Return a layer that the viewer may know of.

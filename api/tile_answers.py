@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 from api.asgi import Scope, header, names_etag
 from api.hot_tiles import Head, HotTile
@@ -64,8 +65,9 @@ class TileAnswers:
         service, plan, request = self._service, wish.plan, wish.request
         tile_grid(request.grid).check(*request.place)
         keeper = service.keeper
-        kept, level = await keeper.get(plan.family, request, service.renderer.render)
-        service.telemetry.tile(plan.tileset.name, request.zoom, level)
+        start = perf_counter()
+        kept, level = await keeper.get(plan.family, request, service.render)
+        seconds = perf_counter() - start
         coding = codings_wanted(header(scope, b"accept-encoding"), self._codings)[0]
         if coding not in kept.others and coding != GZIP and kept.tile.size:
             await self._recode(kept, coding)
@@ -75,12 +77,18 @@ class TileAnswers:
         headers = self._headers(kept, coding, immutable=is_pinned)
         version = max(kept.version, service.tile_version(plan.layers))
         headers += [(b"x-data-version", b"%d" % version), (b"x-cache", level.encode())]
+        if level != "memory":
+            headers.append((b"server-timing", b"%s;dur=%.1f" % (level.encode(), seconds * 1000)))
+        status, body = 200, b""
         if names_etag(header(scope, b"if-none-match"), headers[0][1]):
-            return TileAnswer(304, headers, b"")
-        if kept.tile.size == 0:
-            return TileAnswer(204, headers, b"")
-        headers += self._body_headers(coding)
-        return TileAnswer(200, headers, kept.coded(coding))
+            status = 304
+        elif kept.tile.size == 0:
+            status = 204
+        else:
+            headers += self._body_headers(coding)
+            body = kept.coded(coding)
+        service.telemetry.tile(plan.tileset.name, request.zoom, level, seconds, len(body))
+        return TileAnswer(status, headers, body)
 
     async def _recode(self, kept: KeptTile, coding: bytes) -> None:
         if kept.tile.size < _LARGE:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -11,16 +12,21 @@ from sqlalchemy import ClauseElement
 from layers.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaConflict
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
+from layers.turns import Turns
 
 _CONNECT_TIMEOUT_S = 5.0
+#: A query that the database should have given up, and a connection that is given back, get so much
+#: longer before the connection is given up.
+_GRACE_S = 5.0
 _UNREACHABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.AdminShutdownError,
+    # Shut down, crashed, starting up, dropped.
+    asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 #: A table or a column is missing, or has another type than the definition (then the comparison
 #: with a value has no operator).
@@ -31,17 +37,50 @@ _UNFIT = (
 )
 
 
+#: Work that is nobody's in particular.
+COMMON = "common"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """How a pool fares: the first three are of now, the others count from its beginning."""
+
+    size: int
+    in_use: int
+    waiting: int
+    #: Sent away because too many waited.
+    refused: int
+    #: Sent away because they waited too long.
+    expired: int
+    #: Given up because nobody wanted the answer any more.
+    cancelled: int
+    #: Given up because they took too long.
+    timed_out: int
+
+
+class _ReadingConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+    """A connection whose session is never changed, so that there is nothing to set back."""
+
+    def get_reset_query(self) -> str:
+        """Return nothing: a query here would cost every reading a round trip."""
+        return ""
+
+
 class ReadingPool:
     """Connections for reading, made when they are first needed.
 
-    A request waits for a free one as long as the settings say; every query has the settings'
-    time limit, and is cancelled when the task that waits for it is.
+    A request waits for a free one as long as the settings say, in a line of bounded length in
+    which shares (``layers.turns``) take turns; every query has the settings' time limit, and is
+    cancelled when the task that waits for it is.
     """
 
     def __init__(self, settings: LayersSettings) -> None:
         self._settings = settings
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._turns = Turns(settings.pool_size, settings.pool_queue, settings.pool_wait_s)
+        self._cancelled = 0
+        self._timed_out = 0
 
     async def close(self) -> None:
         """Close every connection; queries still running are cancelled."""
@@ -49,37 +88,61 @@ class ReadingPool:
             self._pool.terminate()
             self._pool = None
 
-    async def fetch(self, statement: ClauseElement) -> list[asyncpg.Record]:
+    def figures(self) -> PoolFigures:
+        """Return how the pool fares."""
+        turns = self._turns
+        return PoolFigures(
+            self._settings.pool_size,
+            turns.in_use,
+            turns.waiting,
+            turns.refused,
+            turns.expired,
+            self._cancelled,
+            self._timed_out,
+        )
+
+    async def fetch(self, statement: ClauseElement, share: str = COMMON) -> list[asyncpg.Record]:
         """Run a statement and return its rows.
+
+        Args:
+            statement: What to run.
+            share: Whose work it is.
 
         Raises:
             DatabaseUnavailable: If the database cannot be reached.
-            DatabaseBusy: If no connection became free in time.
+            DatabaseBusy: If no connection became free in time, or too many wait for one.
             QueryTimeout: If the query ran into its time limit.
             SchemaConflict: If the database lacks a table or a column.
         """
         sql, values = compile_for_asyncpg(statement)
-        return await self.fetch_text(sql, values)
+        return await self.fetch_text(sql, values, share)
 
     async def fetch_text(
-        self, sql: str, values: list[Any], limit_s: float | None = None
+        self, sql: str, values: list[Any], share: str = COMMON, limit_s: float | None = None
     ) -> list[asyncpg.Record]:
         """Run compiled SQL; errors as in ``fetch``.
 
         Args:
-            sql: The statement.
+            sql: What to run.
             values: Its values.
-            limit_s: Seconds after which it is cancelled, where that is sooner than usual.
+            share: Whose work it is.
+            limit_s: Seconds it may take, where that is less than usual.
         """
-        limit = self._settings.statement_timeout_s
-        limit = limit if limit_s is None else min(limit, limit_s)
-        async with self.connection() as connection:
+        usual = self._settings.statement_timeout_s
+        # The database keeps the usual limit itself; one that went silent does not.
+        patience = usual + _GRACE_S if limit_s is None or limit_s >= usual else limit_s
+        async with self.connection(share) as connection:
             try:
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=limit_s)
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=patience)
             except (asyncpg.QueryCanceledError, TimeoutError) as error:
+                self._timed_out += 1
                 raise QueryTimeout(
-                    f"the query took longer than {limit:g} s: ask for less at a time"
+                    f"the query took longer than {min(usual, limit_s or usual):g} s: "
+                    "ask for less at a time"
                 ) from error
+            except asyncio.CancelledError:
+                self._cancelled += 1
+                raise
             except _UNFIT as error:
                 raise SchemaConflict(
                     "the database is not of the form that the definitions need: run onemap migrate"
@@ -87,18 +150,18 @@ class ReadingPool:
             return rows
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection."""
+    async def connection(self, share: str = COMMON) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection for work of a share."""
         try:
-            pool = await self._open()
-            try:
-                connection = await pool.acquire(timeout=self._settings.pool_wait_s)
-            except TimeoutError as error:
-                raise DatabaseBusy("all database connections are in use: try again soon") from error
-            try:
-                yield connection
-            finally:
-                await pool.release(connection)
+            async with self._turns.turn(share):
+                pool = await self._open()
+                connection = await pool.acquire(timeout=_CONNECT_TIMEOUT_S + _GRACE_S)
+                try:
+                    yield connection
+                finally:
+                    await pool.release(connection, timeout=_GRACE_S)
+        except asyncpg.InsufficientResourcesError as error:
+            raise DatabaseBusy("the database is short of room: try again soon") from error
         except _UNREACHABLE as error:
             raise DatabaseUnavailable("the database cannot be reached") from error
 
@@ -110,6 +173,7 @@ class ReadingPool:
                     min_size=0,
                     max_size=self._settings.pool_size,
                     timeout=_CONNECT_TIMEOUT_S,
+                    connection_class=_ReadingConnection,
                     server_settings=self.server_settings(),
                 )
             return self._pool

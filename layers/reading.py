@@ -17,7 +17,7 @@ from layers.errors import FeatureNotFound, LoadNotFound, OneMapError
 from layers.feature_query import BBox, Cursor, FeatureQuery, write_cursor
 from layers.load_notices import LoadNotices
 from layers.load_records import LoadRecord, LoadSelection, load_query, loads_query, read_record
-from layers.pool import ReadingPool
+from layers.pool import PoolFigures, ReadingPool
 from layers.queries import feature_count, feature_page, is_unfiltered, visible_fields
 from layers.readiness import shortcomings
 from layers.settings import LayersSettings
@@ -190,7 +190,7 @@ class CityReader:
             UnknownLayer, UnknownField, InvalidValue: If the query cannot be.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
-        records = await self._pool.fetch(feature_page(query))
+        records = await self._pool.fetch(feature_page(query), f"items/{query.layer.name}")
         access = access_class(query.layer, query.viewer)
         fields = visible_fields(query.layer, access, query.fields)
         rows = [_feature_row(record, fields) for record in records[: query.limit]]
@@ -205,7 +205,8 @@ class CityReader:
         if query.after is not None:
             return None
         limit = self._settings.count_limit
-        count = int((await self._pool.fetch(feature_count(query, limit)))[0][0])
+        share = f"items/{query.layer.name}"
+        count = int((await self._pool.fetch(feature_count(query, limit), share))[0][0])
         return count if count <= limit else None
 
     async def feature(self, query: FeatureQuery) -> FeatureRow:
@@ -265,11 +266,24 @@ class CityReader:
         records = await self._pool.fetch_text(sql, values)
         return bytes(records[0][0]) if records and records[0][0] is not None else b""
 
-    async def row_text(self, sql: str, values: list[Any]) -> Sequence[Any]:
-        """Run a tile's statement of one row, compiled beforehand, and return its values."""
+    async def tile_row(self, sql: str, values: list[Any], share: str) -> Sequence[Any]:
+        """Run a tile's statement of one row, compiled beforehand, and return its values.
+
+        Args:
+            sql: What to run.
+            values: Its values.
+            share: Whose tile it is: those of one tile set wait in one line.
+
+        Raises:
+            DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
+        """
         limit = self._settings.tile_timeout_s
-        row: Sequence[Any] = (await self._pool.fetch_text(sql, values, limit))[0]
+        row: Sequence[Any] = (await self._pool.fetch_text(sql, values, share, limit))[0]
         return row
+
+    def pool_figures(self) -> PoolFigures:
+        """Return how the pool of connections fares."""
+        return self._pool.figures()
 
     async def ready(self) -> list[str]:
         """Return what keeps the map from being served, in words; empty when nothing does."""

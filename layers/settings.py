@@ -28,6 +28,8 @@ class LayersSettings(BaseSettings):
     pool_size: int = Field(default=4, ge=1, le=100)
     #: Seconds a request waits for a free connection before it is told to come back.
     pool_wait_s: float = Field(default=5.0, gt=0)
+    #: Requests that may wait for a connection; beyond it they are told to come back at once.
+    pool_queue: int = Field(default=128, ge=0, le=100_000)
     #: Seconds after which the database gives up a query.
     statement_timeout_s: float = Field(default=15.0, gt=0)
     #: Seconds after which rendering a tile is given up, such as one with too costly a filter.

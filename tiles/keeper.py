@@ -52,6 +52,8 @@ class _Flight:
     #: Layer → the tile version that what is made must have seen, as changes are heard.
     needs: dict[str, int] = field(default_factory=dict)
     task: "asyncio.Task[tuple[KeptTile, Level]] | None" = None
+    #: How many wait for it.
+    waiting: int = 0
 
 
 class TileKeeper:
@@ -108,10 +110,24 @@ class TileKeeper:
             return kept, "memory"
         flight = self._flights.get(key)
         if flight is not None and flight.task is not None:
-            return (await asyncio.shield(flight.task))[0], "shared"
+            return (await self._wait(flight, flight.task))[0], "shared"
         flight = self._flights[key] = _Flight(key)
         flight.task = asyncio.create_task(self._fly(flight, request, render))
-        return await asyncio.shield(flight.task)
+        return await self._wait(flight, flight.task)
+
+    async def _wait(
+        self, flight: _Flight, task: "asyncio.Task[tuple[KeptTile, Level]]"
+    ) -> tuple[KeptTile, Level]:
+        """Wait for a tile; it is given up when the last one who waits has gone."""
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            flight.waiting -= 1
+            if flight.waiting == 0 and not task.done():
+                if self._flights.get(flight.key) is flight:
+                    del self._flights[flight.key]
+                task.cancel()
 
     async def _fly(
         self, flight: _Flight, request: TileRequest, render: Render

@@ -41,8 +41,8 @@ _AS_OF = bindparam("as_of", None, DateTime(timezone=True))
 class TileReader(Protocol):
     """What rendering needs of the reading side (``layers.reading.CityReader`` has it)."""
 
-    async def row_text(self, sql: str, values: list[Any]) -> Sequence[Any]:
-        """Run a compiled statement of one row."""
+    async def tile_row(self, sql: str, values: list[Any], share: str) -> Sequence[Any]:
+        """Run a compiled statement of one row, in the line of ``share``."""
         ...
 
 
@@ -110,7 +110,9 @@ class TileRenderer:
         kept: bool,
     ) -> "_Parts":
         template = self._template(request, layers, kept=kept)
-        parts, versions = await self._reader.row_text(template.sql, template.values(values))
+        parts, versions = await self._reader.tile_row(
+            template.sql, template.values(values), request.tileset.path
+        )
         return _Parts(
             [bytes(data or b"") for data, _, _ in parts],
             [read_number(shown) for _, shown, _ in parts],

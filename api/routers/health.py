@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import TheService
+from api.problems import RETRY_AFTER_S
 from api.query import read_query
 from layers.errors import DatabaseUnavailable
 
@@ -30,4 +31,5 @@ async def readyz(request: Request, response: Response, service: TheService) -> d
     response.headers["cache-control"] = "no-store"
     if missing:
         response.status_code = 503
+        response.headers["retry-after"] = str(RETRY_AFTER_S)
     return {"status": "not ready" if missing else "ready", "missing": missing}

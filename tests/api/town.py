@@ -159,10 +159,13 @@ def serving(
     database: str | None,
     catalogue: Catalogue,
     etl: EtlSettings | None = None,
+    **reading: float,
 ) -> Iterator[str]:
-    """A live server on a free port; yields its address."""
+    """A live server on a free port; yields its address. ``reading``: settings of the pool."""
     secret = SecretStr(database) if database is not None else None
-    layers_settings = LayersSettings(database_url=secret, pool_size=2)
+    layers_settings = LayersSettings.model_validate(
+        {"database_url": secret, "pool_size": 2, **reading}
+    )
     app = create_app(settings, layers_settings, catalogue, etl)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
