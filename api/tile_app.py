@@ -7,6 +7,7 @@ Tiles in memory do not even come here (``api.hot_protocol``).
 """
 
 import re
+from urllib.parse import quote
 
 from api.asgi import REQUEST_ID, ROUTE, App, Receive, Scope, Send, respond
 from api.errors import InvalidParameter
@@ -47,7 +48,7 @@ class TileApp:
             return
         parts = scope["path"][len(PREFIX) :].split("/")
         version = None
-        if len(parts) == 5 and (match := _VERSION.fullmatch(parts[1])):
+        if len(parts) in (5, 6) and (match := _VERSION.fullmatch(parts[1])):
             version = int(match[1])
             del parts[1]
         grid = parts.pop(1) if len(parts) == 5 else WEB_MERCATOR_QUAD
@@ -74,7 +75,7 @@ class TileApp:
             if version is not None:
                 names = self._service.map_layers(plan.tileset)
                 if version != self._service.tile_version(names):
-                    return _moved(scope, parts)
+                    return _moved(scope)
             request = query.request(plan.tileset, grid, place, viewer)
             path = scope["raw_path"] if not scope["query_string"] and request.is_plain else None
             wish = TileWish(plan, request, version, path)
@@ -98,10 +99,12 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
-def _moved(scope: Scope, parts: list[str]) -> TileAnswer:
+def _moved(scope: Scope) -> TileAnswer:
     """Lead to the tile's address without a version, by a reference that proxies do not spoil."""
-    query = scope["query_string"]
-    target = "../../../" + "/".join(parts[1:]) + (f"?{query.decode()}" if query else "")
+    _, _, rest = scope["path"][len(PREFIX) :].split("/", 2)
+    target = "../" * (rest.count("/") + 1) + quote(rest)
+    if scope["query_string"]:
+        target += f"?{scope['query_string'].decode('latin-1')}"
     return TileAnswer(307, [(b"location", target.encode()), (b"cache-control", b"no-store")], b"")
 
 

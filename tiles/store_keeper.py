@@ -110,6 +110,11 @@ class StoreKeeper:
         """The store, while it can be used."""
         return self._opened if self._in_step else None
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether the store is clear of all changes that were heard."""
+        return self._in_step and not self._pending
+
     def may_read(self, key: TileKey) -> bool:
         """Tell whether the store's tile would be one of today."""
         return self._in_step and not any(is_touched(key, change) for change in self._pending)

@@ -284,4 +284,10 @@ def test_versioned_addresses_last_as_long_as_the_version(client: httpx.Client, l
         assert moved.next_request is not None
         assert moved.next_request.url.path == TILE
         assert moved.next_request.url.query == b"datetime=2020-01-01"
+    in_grid = client.get(f"/tiles/town/v{version}/WorldCRS84Quad/5/50/10")
+    assert in_grid.status_code in (200, 204)
+    assert "immutable" in in_grid.headers["cache-control"]
+    elsewhere = client.get("/tiles/town/v1/WorldCRS84Quad/5/50/10")
+    assert elsewhere.next_request is not None
+    assert elsewhere.next_request.url.path == "/tiles/town/WorldCRS84Quad/5/50/10"
     assert client.get(f"/tiles/nothing/v{version}/{z}/{x}/{y}").status_code == 404
