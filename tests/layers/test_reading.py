@@ -245,10 +245,10 @@ def test_limits_of_time_and_connections(
     async def slow_tile(reader: CityReader) -> None:
         began = time.monotonic()
         with pytest.raises(QueryTimeout, match=r"longer than 0\.3 s"):
-            await reader.row_text("SELECT pg_sleep(5)", [])
+            await reader.tile_row("SELECT pg_sleep(5)", [], "tiles")
         assert time.monotonic() - began < 2
         # The query is gone, and its connection is of use again.
-        assert (await reader.row_text("SELECT 7", []))[0] == 7
+        assert (await reader.tile_row("SELECT 7", [], "tiles"))[0] == 7
 
     async def too_many(reader: CityReader) -> None:
         slow = asyncio.create_task(reader.tile_text("SELECT pg_sleep(0.8)::text::bytea", []))
