@@ -123,8 +123,9 @@ class VersionWatch:
         versions = await read_tile_versions(fetch)
         changes: list[TileChange] = []
         for name, version in versions.items():
-            known = self._tile_versions.get(name)
-            if known is not None and known != version:
+            known = self._tile_versions.get(name, 0)
+            # At first nobody holds anything that could have changed.
+            if known != version and self._tile_versions:
                 changes += await read_tile_changes(fetch, name, known, version)
         self._tile_versions = versions
         news = TileNews(MappingProxyType(versions), tuple(changes))

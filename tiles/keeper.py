@@ -113,6 +113,8 @@ class TileKeeper:
             return (await self._wait(flight, flight.task))[0], "shared"
         flight = self._flights[key] = _Flight(key)
         flight.task = asyncio.create_task(self._fly(flight, request, render))
+        # Should everybody have gone, a failure is told to nobody.
+        flight.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await self._wait(flight, flight.task)
 
     async def _wait(

@@ -104,6 +104,7 @@ class StoreKeeper:
         self._tidied = 0.0
         self._tidier: int | None = None
         self._task: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     @property
     def store(self) -> TileStore | None:
@@ -130,6 +131,8 @@ class StoreKeeper:
             with suppress(asyncio.CancelledError):
                 await self._task
         self._in_step = False
+        if self._tidying is not None:
+            await self._tidying
         await asyncio.to_thread(self._threads.shutdown)
         if self._tidier is not None:
             os.close(self._tidier)
@@ -215,9 +218,10 @@ class StoreKeeper:
         self._in_step = True
         if self._front is not None and monotonic() < self._heard.heard_until:
             await self._threaded(self._front.renew)
-        if monotonic() > self._tidied + _TIDY_S:
+        if monotonic() > self._tidied + _TIDY_S and (self._tidying is None or self._tidying.done()):
             self._tidied = monotonic()
-            await self._threaded(self._tidy, self._opened)
+            # Apart: it may take long, and changes do not wait.
+            self._tidying = asyncio.create_task(self._tidy_apart(self._opened))
 
     async def _catch_up(self, store: TileStore) -> None:
         pending, versions = self._pending, dict(self._heard.tile_versions())
@@ -240,6 +244,12 @@ class StoreKeeper:
             await self._threaded(store.sweep, behind, changes, set_back)
         self._pending = self._pending[len(pending) :]
         self._set_back -= set_back
+
+    async def _tidy_apart(self, store: TileStore) -> None:
+        try:
+            await self._threaded(self._tidy, store)
+        except OSError as error:
+            self._failed(error)
 
     def _tidy(self, store: TileStore) -> None:
         """Remove trash and make room, in the one process that is elected for it."""

@@ -66,6 +66,8 @@ class TileStore:
         try:
             for folder in (PUBLIC, OTHER, TRASH, EMPTY, _TEMPORARY):
                 (root / folder).mkdir(parents=True, exist_ok=True)
+            # What not everybody may see is for the service alone.
+            (root / OTHER).chmod(0o700)
             self._use = os.open(root / _USE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._use, fcntl.LOCK_SH)
             self._gate, self._sweep = root / "gate.lock", root / "sweep.lock"
@@ -207,7 +209,7 @@ class TileStore:
             self._ledger.write(Ledger())
             for folder in (PUBLIC, OTHER, EMPTY):
                 throw_away(self._root, self._root / folder)
-                (self._root / folder).mkdir(exist_ok=True)
+                (self._root / folder).mkdir(0o700 if folder == OTHER else 0o755, exist_ok=True)
             self._ledger.write(Ledger(True, dict(versions), dict(versions)))
 
     def empty_trash(self) -> None:
