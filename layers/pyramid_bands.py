@@ -38,7 +38,7 @@ def bands_of(layer: LayerDefinition) -> tuple[PyramidBand, ...]:
         band.model_copy(update={"zooms": (max(low, lowest), min(high, deepest))})
         for band in DEFAULT_BANDS.get(kind, ())
         for low, high in [band.zooms]
-        if low <= deepest and high >= lowest
+        if max(low, lowest) <= min(high, deepest)
     )
 
 

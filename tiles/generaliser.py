@@ -122,7 +122,10 @@ class Features:
         return Features(
             self.shapes[index],
             self.feature_ids[index],
-            self.attributes.take(pa.array(index)),
+            # A table without columns has no rows to take.
+            self.attributes.take(pa.array(index))
+            if self.attributes.num_columns
+            else self.attributes,
             self.rank[index],
             self.members[index],
         )

@@ -98,14 +98,14 @@ def as_rows(features: Features, band: Band) -> Rows:
     )
 
 
-def text_keys(table: pa.Table, names: Sequence[str]) -> tuple[Integers, list[str]]:
-    """Return a number for each row, equal where the named fields are, and each number's text.
+def text_keys(features: Features, names: Sequence[str]) -> tuple[Integers, list[str]]:
+    """Return a number for each, equal where the named fields are, and each number's text.
 
-    Numbers follow the order of the texts, so that they do not depend on that of the rows.
+    Numbers follow the order of the texts, so that they do not depend on that of the features.
     """
     if not names:
-        return np.zeros(table.num_rows, np.int64), [""]
-    texts = [pc.fill_null(table[name].cast(pa.string()), "\x00") for name in names]
+        return np.zeros(len(features), np.int64), [""]
+    texts = [pc.fill_null(features.attributes[name].cast(pa.string()), "\x00") for name in names]
     whole = pc.binary_join_element_wise(*texts, "\x1f").combine_chunks()
     encoded = pc.dictionary_encode(whole)
     values = encoded.dictionary.to_pylist()

@@ -47,7 +47,7 @@ def in_squares(
     side = pixels * UNITS_A_PIXEL * band.unit
     column = np.floor((x + HALF_WORLD) / side).astype(np.int64)
     row = np.floor((y + HALF_WORLD) / side).astype(np.int64)
-    keys, texts = text_keys(features.attributes, by)
+    keys, texts = text_keys(features, by)
     order = np.lexsort((features.feature_ids, -features.rank, keys, row, column))
     features, x, y = features.take(order), x[order], y[order]
     column, row, keys = column[order], row[order], keys[order]

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -28,10 +29,10 @@ def test_every_layer_has_bands_that_its_methods_take() -> None:
         bands = bands_of(layer)
         methods = {band_of(layer, band, band_fields(layer, band)).layer for band in bands}
         drawn[layer.name] = methods
-        below = layer.tiles.detail_zoom - layer.tiles.min_zoom
+        assert all(band.zooms[0] <= band.zooms[1] for band in bands)
         zooms = [zoom for band in bands for zoom in range(band.zooms[0], band.zooms[1] + 1)]
         expected = [] if layer.view else list(range(layer.tiles.min_zoom, layer.tiles.detail_zoom))
-        assert zooms == expected, (layer.name, below)
+        assert zooms == expected, layer.name
     assert drawn["quarantine"] == set()
 
 
@@ -88,3 +89,11 @@ def test_bands_follow_each_other() -> None:
     for wrong in ([(9, 12), (13, 15)], [(10, 12), (12, 15)], [(10, 12)], [(10, 16)]):
         with pytest.raises(ValidationError, match="pyramid: the band"):
             tiles(*wrong)
+
+
+def test_every_method_and_parameter_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "generalisation.md").read_text(encoding="utf-8")
+    for name, method in tile_generalisers().items():
+        assert f"| `{name}` |" in page
+        for parameter in method.parameters.model_fields:
+            assert f"`{parameter}`" in page, (name, parameter)

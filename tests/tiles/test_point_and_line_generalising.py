@@ -226,3 +226,27 @@ def test_pieces_meet_at_the_edges_of_cells() -> None:
     met = [len(who) for (x, y), who in inner.items() if west < x < east and south < y < north]
     assert len(met) > 10
     assert min(met) >= 2
+
+
+def test_a_band_holds_only_what_its_parameters_let_in() -> None:
+    x, y = PLACE
+    shapes = [shapely.LineString([(x, y + n), (x + 4000, y + n)]) for n in range(0, 4000, 500)]
+    heights = [100.0, 105.0, 150.0, 200.0, None, 1250.0, 1300.0, 0.0]
+    kinds = ["index", "plain"] * 4
+    features = features_of(shapes, {"elev": heights, "kind": kinds})
+    method, band = method_of("contour", (11, 12), "merge", ("elev",), multiples={"elev": 100})
+    (rows,) = built(method, band, features, [cell_at(11)])
+    assert sorted(rows.attributes["elev"].to_pylist()) == [0.0, 100.0, 200.0, 1300.0]
+    only = {"kind": ["index"]}
+    method, band = method_of("contour", (11, 12), "simplify", ("elev",), only=only)
+    (rows,) = built(method, band, features, [cell_at(10)])
+    assert rows.feature_ids.tolist() == [1, 3, 5, 7]
+
+
+def test_points_without_attributes_are_thinned_too() -> None:
+    x, y = PLACE
+    bare = features_of(shapely.points([(x, y), (x + 1, y), (x + 9000, y)]), {})
+    for name in ("thin", "cluster"):
+        method, band = method_of("poi", (12, 12), name, (), pixels=16)
+        (rows,) = built(method, band, bare, [cell_at(10)])
+        assert sorted(rows.members.tolist()) == [1, 2]

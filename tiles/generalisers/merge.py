@@ -81,7 +81,7 @@ class Merge:
         """Return a cell's chains (see the protocol)."""
         features = chosen(features, band)
         by = band.fields if band.parameters.by is None else band.parameters.by
-        keys, texts = text_keys(features.attributes, by)
+        keys, texts = text_keys(features, by)
         segments = segments_of(snapped_lines(in_units(features.shapes, band.unit)))
         if band.parameters.least_pixels:
             segments = segments.take(~_blind(segments, keys, features, band))

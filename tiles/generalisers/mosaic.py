@@ -120,7 +120,7 @@ def _labels(features: Features, band: Band) -> tuple[Integers, int]:
 
     Large features have labels of their own; pieces of one feature share theirs.
     """
-    keys, names = text_keys(features.attributes, band.parameters.by)
+    keys, names = text_keys(features, band.parameters.by)
     labels = keys + 1
     known = features.feature_ids != NO_FEATURE
     ids, place = np.unique(features.feature_ids, return_inverse=True)
