@@ -11,13 +11,15 @@ from sqlalchemy import ClauseElement
 
 from layers.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaConflict
 from layers.settings import LayersSettings
-from layers.sql import compile_for_asyncpg
+from layers.sql import compile_for_asyncpg, plan_mode_statement
 from layers.turns import Turns
 
 _CONNECT_TIMEOUT_S = 5.0
 #: A query that the database should have given up, and a connection that is given back, get so much
 #: longer before the connection is given up.
 _GRACE_S = 5.0
+#: Statements that a connection keeps prepared, however long their text is.
+_STATEMENTS = 64
 _UNREACHABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -59,11 +61,20 @@ class PoolFigures:
 
 
 class _ReadingConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
-    """A connection whose session is never changed, so that there is nothing to set back."""
+    """A connection that sets its session as each reading wants it, and nothing back after it."""
 
     def get_reset_query(self) -> str:
         """Return nothing: a query here would cost every reading a round trip."""
         return ""
+
+    #: Whether the session plans a statement once for all values.
+    _plans_once = False
+
+    async def plan_once(self, wanted: bool) -> None:
+        """Have the session plan each statement once for all values, or as it finds fitting."""
+        if wanted != self._plans_once:
+            await self.execute(plan_mode_statement(once=wanted))
+            self._plans_once = wanted
 
 
 class ReadingPool:
@@ -118,7 +129,13 @@ class ReadingPool:
         return await self.fetch_text(sql, values, share)
 
     async def fetch_text(
-        self, sql: str, values: list[Any], share: str = COMMON, limit_s: float | None = None
+        self,
+        sql: str,
+        values: list[Any],
+        share: str = COMMON,
+        limit_s: float | None = None,
+        *,
+        plan_once: bool = False,
     ) -> list[asyncpg.Record]:
         """Run compiled SQL; errors as in ``fetch``.
 
@@ -127,12 +144,15 @@ class ReadingPool:
             values: Its values.
             share: Whose work it is.
             limit_s: Seconds it may take, where that is less than usual.
+            plan_once: Whether one plan suits all values. PostgreSQL would plan a statement of
+                thirty layers anew each time, which takes longer than most tiles.
         """
         usual = self._settings.statement_timeout_s
         # The database keeps the usual limit itself; one that went silent does not.
         patience = usual + _GRACE_S if limit_s is None or limit_s >= usual else limit_s
         async with self.connection(share) as connection:
             try:
+                await connection.plan_once(plan_once)
                 rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=patience)
             except (asyncpg.QueryCanceledError, TimeoutError) as error:
                 self._timed_out += 1
@@ -174,6 +194,9 @@ class ReadingPool:
                     max_size=self._settings.pool_size,
                     timeout=_CONNECT_TIMEOUT_S,
                     connection_class=_ReadingConnection,
+                    statement_cache_size=_STATEMENTS,
+                    max_cached_statement_lifetime=0,
+                    max_cacheable_statement_size=0,
                     server_settings=self.server_settings(),
                 )
             return self._pool

@@ -266,19 +266,23 @@ class CityReader:
         records = await self._pool.fetch_text(sql, values)
         return bytes(records[0][0]) if records and records[0][0] is not None else b""
 
-    async def tile_row(self, sql: str, values: list[Any], share: str) -> Sequence[Any]:
+    async def tile_row(
+        self, sql: str, values: list[Any], share: str, *, plan_once: bool = False
+    ) -> Sequence[Any]:
         """Run a tile's statement of one row, compiled beforehand, and return its values.
 
         Args:
             sql: What to run.
             values: Its values.
             share: Whose tile it is: those of one tile set wait in one line.
+            plan_once: Whether the same statement comes again with other values.
 
         Raises:
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
         limit = self._settings.tile_timeout_s
-        row: Sequence[Any] = (await self._pool.fetch_text(sql, values, share, limit))[0]
+        rows = await self._pool.fetch_text(sql, values, share, limit, plan_once=plan_once)
+        row: Sequence[Any] = rows[0]
         return row
 
     def pool_figures(self) -> PoolFigures:

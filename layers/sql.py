@@ -108,6 +108,11 @@ def analyze_statement(schema: str, table: str, columns: Iterable[str] = ()) -> s
     return f"ANALYZE {quote(schema)}.{quote(table)}" + (f" ({listed})" if listed else "")
 
 
+def plan_mode_statement(*, once: bool) -> str:
+    """Return the statement after which a session plans prepared statements once, or as usual."""
+    return f"SET plan_cache_mode = {'force_generic_plan' if once else 'auto'}"
+
+
 def create_view_statement(schema: str, name: str, query: ClauseElement) -> str:
     """Return the statement that makes a view of a query whose values become part of it."""
     compiled = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})

@@ -41,7 +41,9 @@ _AS_OF = bindparam("as_of", None, DateTime(timezone=True))
 class TileReader(Protocol):
     """What rendering needs of the reading side (``layers.reading.CityReader`` has it)."""
 
-    async def tile_row(self, sql: str, values: list[Any], share: str) -> Sequence[Any]:
+    async def tile_row(
+        self, sql: str, values: list[Any], share: str, *, plan_once: bool = False
+    ) -> Sequence[Any]:
         """Run a compiled statement of one row, in the line of ``share``."""
         ...
 
@@ -111,7 +113,10 @@ class TileRenderer:
     ) -> "_Parts":
         template = self._template(request, layers, kept=kept)
         parts, versions = await self._reader.tile_row(
-            template.sql, template.values(values), request.tileset.path
+            template.sql,
+            template.values(values),
+            request.tileset.path,
+            plan_once=not _is_unique(request),
         )
         return _Parts(
             [bytes(data or b"") for data, _, _ in parts],
@@ -123,8 +128,7 @@ class TileRenderer:
     def _template(
         self, request: TileRequest, layers: tuple[LayerDefinition, ...], *, kept: bool
     ) -> Template:
-        if not (request.filter is None and request.properties is None and request.since is None):
-            # There are too many of them to keep.
+        if _is_unique(request):
             return self._compile(request, layers, kept=kept)
         access = tuple(access_class(layer, request.viewer) for layer in layers)
         times = (request.at is not None, request.as_of is not None)
@@ -177,6 +181,11 @@ class _Parts:
     def sizes(self) -> list[int]:
         """The layers' bytes."""
         return [len(data) for data in self.data]
+
+
+def _is_unique(request: TileRequest) -> bool:
+    """Whether the statement is one of too many to keep."""
+    return not (request.filter is None and request.properties is None and request.since is None)
 
 
 def _moment(

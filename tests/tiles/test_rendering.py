@@ -1,5 +1,6 @@
 """Rendered tiles, against PostGIS's own clipping and against shapely."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from shapely.geometry import shape
 from sqlalchemy import text
 
@@ -20,11 +22,15 @@ from gis.times import BEIJING
 from layers.access import ANONYMOUS
 from layers.catalogue import Catalogue
 from layers.map_definition import TileLimits
+from layers.reading import CityReader
+from layers.settings import LayersSettings
 from layers.store import Store
 from tests.api.town import COLUMNS, FIRST, ROWS, SOUTH, STEP, WEST, load_rows
 from tests.database import connected, copied_database
 from tests.tiles.conftest import renderer_over
 from tiles.grids import tile_box
+from tiles.registry import tile_formats
+from tiles.rendering import TileRenderer
 from tiles.request import RenderedTile, TileRequest
 from tiles.tileset import TileSet, layer_tiles, map_tiles
 
@@ -242,3 +248,26 @@ def test_change_tiles_show_both_shapes_of_what_moved(
     assert changes(2022) == []
     added = [entry for entry in changes(2020, 2021) if entry[1] == "added"]
     assert added == [(code, "added", "after") for code in "ABCDE"]
+
+
+def test_a_tile_s_statement_is_planned_once(
+    town_url: str, catalogue: Catalogue, town: TileSet
+) -> None:
+    """Planning anew for each tile would take longer than most tiles do."""
+
+    async def plans() -> list[tuple[int, int]]:
+        settings = LayersSettings(database_url=SecretStr(town_url), pool_size=1)
+        reader = await CityReader.open(settings, catalogue)
+        try:
+            renderer = TileRenderer(reader, tile_formats()["mvt"])
+            for step in range(8):
+                await renderer.render(TileRequest(town, (15, PLACE[1] + step, PLACE[2])))
+            held = text(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+                "WHERE statement LIKE '%ST_AsMVT(%' AND statement NOT LIKE '%pg_prepared%'"
+            )
+            return [tuple(row) for row in await reader.fetch(held)]
+        finally:
+            await reader.close()
+
+    assert asyncio.run(plans()) == [(8, 0)]

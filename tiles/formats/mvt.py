@@ -133,9 +133,9 @@ def _span(cut: TileCut) -> Span:
 
 
 def _fields(layer: LayerDefinition, cut: TileCut) -> tuple[str, ...]:
-    if cut.properties is None:
-        return tile_fields(layer, cut.z)
-    return tuple(name for name in cut.properties if name in layer.field_names)
+    names = tile_fields(layer, cut.z) if cut.properties is None else cut.properties
+    taken = () if cut.since is None else (CHANGE, SHAPE)
+    return tuple(name for name in names if name in layer.field_names and name not in taken)
 
 
 def _features(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> Select[Any]:
