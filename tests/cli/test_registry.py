@@ -23,6 +23,7 @@ def test_the_groups_are_these() -> None:
         "pyramid",
         "quarantine",
         "serve",
+        "tiles",
         "version",
         "worker",
     ]
@@ -45,6 +46,7 @@ def test_the_commands_are_these() -> None:
         "run-load",
         "serve",
         "serve-on",
+        "tiles",
         "version",
         "worker",
     ]
