@@ -24,7 +24,7 @@ def tile_codes(x: Codes, y: Codes) -> Codes:
 
 
 def tiles_showing(
-    shapes: Shapes, zooms: Iterable[int], reach: float, limit: int
+    shapes: Shapes, zooms: Iterable[int], reach: float, limit: int, margin: float = 0.0
 ) -> dict[int, Codes | None]:
     """Return the tiles that meet any of some shapes, by zoom.
 
@@ -36,6 +36,7 @@ def tiles_showing(
         zooms: The zooms wanted, 0 to 24.
         reach: How far a tile shows what is beyond its edge, as a part of its width.
         limit: With more tiles than so many, a zoom and all deeper ones have ``None``: all tiles.
+        margin: How far a shape may be moved before it is shown, in metres.
 
     Returns:
         For each zoom the codes, sorted, each once.
@@ -47,20 +48,26 @@ def tiles_showing(
     shapely.prepare(shapes)
     bounds = shapely.bounds(shapes)
     owner = np.arange(len(shapes))
-    ranges = _ranges(bounds, wanted[0], reach)
+    ranges = _ranges(bounds, wanted[0], _reach(wanted[0], reach, margin))
     if _count(ranges).sum() > 4 * limit:
         return dict.fromkeys(wanted)
     owner, x, y = _spread(owner, ranges)
     for zoom in range(wanted[0], wanted[-1] + 1):
+        wider = _reach(zoom, reach, margin)
         if zoom > wanted[0]:
-            owner, x, y = _children(owner, x, y, _ranges(bounds, zoom, reach))
-        owner, x, y = _meeting(shapes, bounds, owner, x, y, zoom, reach)
+            owner, x, y = _children(owner, x, y, _ranges(bounds, zoom, wider))
+        owner, x, y = _meeting(shapes, bounds, owner, x, y, zoom, wider)
         codes = np.unique(tile_codes(x, y))
         if len(codes) > limit or len(owner) > 8 * limit:
             return found | {deeper: None for deeper in wanted if deeper >= zoom}
         if zoom in wanted:
             found[zoom] = codes
     return found
+
+
+def _reach(zoom: int, reach: float, margin: float) -> float:
+    """Return how far a tile of a zoom shows shapes, as a part of its width."""
+    return reach + margin * (1 << zoom) / (2 * HALF_WORLD)
 
 
 def _ranges(bounds: Floats, zoom: int, reach: float) -> Codes:

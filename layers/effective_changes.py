@@ -22,7 +22,7 @@ def touched_shapes(rows: Iterable[Sequence[Any]]) -> set[bytes]:
     """Return the shapes, before and after, of features of which something shown is different.
 
     Args:
-        rows: As ``layers.pyramid_store.changed_rows`` has them: feature id, valid from, valid to
+        rows: As ``layers.detail_tiles.changed_rows`` has them: feature id, valid from, valid to
             (``None``: still so), whether opened or closed, WKB, and the fields that are shown.
 
     Returns:

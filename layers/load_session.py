@@ -25,6 +25,7 @@ from sqlalchemy import (
 from layers.ancestry import record_ancestry
 from layers.copy_binary import ARROW_TYPES
 from layers.definition import LayerDefinition
+from layers.detail_tiles import changed_tiles, surveyed_changes
 from layers.errors import LoadRefused
 from layers.geometry_column import GeometryColumn
 from layers.key_hashes import key_hashes
@@ -351,6 +352,10 @@ class LoadSession:
             current = select(layer_table.c.data_version).where(layer_table.c.name == name)
             return int(self._connection.execute(current).scalar_one())
         bounds = None
+        tiles = None
+        if not isinstance(self._writer, AsideWriter):
+            changes = surveyed_changes(self._survey)
+            tiles = changed_tiles(self._connection, self._layer, added + changed + closed, changes)
         if self._boxes:
             west, south, east, north = np.array(self._boxes).T
             bounds = float(west.min()), float(south.min()), float(east.max()), float(north.max())
@@ -361,6 +366,7 @@ class LoadSession:
             self._survey.recorded_at,
             valid_from=self._header.valid_from,
             bounds=bounds,
+            tiles=tiles,
         )
 
     def _key_of(self, row: BadRow) -> dict[str, object] | None:

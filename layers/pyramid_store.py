@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Row,
+    Select,
     Table,
     cast,
     column,
@@ -36,6 +37,7 @@ from sqlalchemy.types import UserDefinedType
 from layers.copy_stream import CopyStream
 from layers.database import translated_errors, writing_engine
 from layers.definition import LayerDefinition, PyramidBand
+from layers.detail_tiles import changed_rows
 from layers.errors import LayerBusy
 from layers.publishing import publish_tiles
 from layers.pyramid_bands import band_digest, bands_of, finer_band
@@ -54,7 +56,7 @@ from layers.sql import (
     rename_statement,
 )
 from layers.system_tables import layer_table, load_table, pyramid_table
-from layers.tables import INFINITY, city_table, is_current
+from layers.tables import city_table, is_current
 from layers.tile_changes import Tiles
 
 #: Class of the advisory locks that let one process build a layer's pyramid ("oned").
@@ -256,14 +258,26 @@ class PyramidStore:
         step: Step,
         limit: int,
     ) -> Sequence[Row[Any]] | None:
-        """Return the rows that a load opened or closed, as ``changed_rows`` has them.
+        """Return the rows that a load opened or closed.
+
+        Args:
+            layer: The layer.
+            source: The band whose rows are wanted; ``None`` is the layer itself.
+            fields: The layer's fields wanted.
+            step: The load.
+            limit: At most so many.
 
         Returns:
-            The rows; ``None`` if there are more than ``limit``.
+            The rows as ``layers.detail_tiles.changed_rows`` has them, of a band ``wkb`` alone;
+            ``None`` if there are more.
         """
-        statement = changed_rows(layer, source, fields, as_moment(step.recorded_at), limit + 1)
+        moment = as_moment(step.recorded_at)
+        if source is None:
+            statement = changed_rows(layer, fields, moment)
+        else:
+            statement = _changed_band_rows(layer, source, moment)
         with translated_errors(self._engine), self._engine.begin() as connection:
-            rows = connection.execute(statement).all()
+            rows = connection.execute(statement.limit(limit + 1)).all()
         return None if len(rows) > limit else rows
 
     @contextmanager
@@ -385,33 +399,12 @@ class BandWriter:
             self._connection.execute(text(renamed))
 
 
-def changed_rows(
-    layer: LayerDefinition,
-    source: PyramidBand | None,
-    fields: Sequence[str],
-    recorded_at: datetime,
-    limit: int,
-) -> Any:
-    """Return the statement for the rows that a load opened or closed.
-
-    Columns: ``feature_id`` (of a band: the id in tiles), ``valid_from``, ``valid_to`` (null:
-    still so), ``opened``, ``wkb`` and the fields.
-    """
-    held = city_table(layer) if source is None else band_table(layer, source)
-    identity = held.c.feature_id if source is None else held.c.tile_id
-    place = held.c.tile_geom if source is None else held.c.geom
-    moment = literal(recorded_at, _TIME)
-    return (
-        select(
-            identity.label("feature_id"),
-            held.c.valid_from,
-            func.nullif(held.c.valid_to, INFINITY).label("valid_to"),
-            (held.c.recorded_from == moment).label("opened"),
-            func.ST_AsBinary(place).label("wkb"),
-            *(held.c[name] for name in fields),
-        )
-        .where(or_(held.c.recorded_from == moment, held.c.recorded_to == moment))
-        .limit(limit)
+def _changed_band_rows(layer: LayerDefinition, band: PyramidBand, moment: datetime) -> Select[Any]:
+    """Return the statement for the rows of a band that a load opened or closed, as ``wkb``."""
+    rows = band_table(layer, band)
+    at = literal(moment, _TIME)
+    return select(func.ST_AsBinary(rows.c.geom).label("wkb")).where(
+        or_(rows.c.recorded_from == at, rows.c.recorded_to == at)
     )
 
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 
 from layers.definition import LayerDefinition
+from layers.detail_tiles import Changed, changed_rows
 from layers.errors import LoadNotFound, LoadStateConflict
 from layers.quarantine_rows import publish
 from layers.sql import analyze_statement
@@ -143,6 +144,13 @@ def revert(
     _mark_ancestry(connection, load, now)
     _mark_quarantine(connection, load)
     return counts
+
+
+def reverted_changes(layer: LayerDefinition, recorded_at: datetime) -> Changed:
+    """Return what makes the statement for the rows that ``revert`` opened or closed."""
+    changes = _changes_table()
+    features = select(changes.c.feature_id)
+    return lambda fields: changed_rows(layer, fields, recorded_at, features)
 
 
 def _affected(layer: LayerDefinition, load: LoadToRevert) -> Select[Any]:

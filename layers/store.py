@@ -25,6 +25,7 @@ from layers.aside_tables import drop_before_load, drop_leftovers
 from layers.catalogue import Catalogue
 from layers.database import DRIVER_ERRORS, domain_error, translated_errors, writing_engine
 from layers.definition import LayerDefinition
+from layers.detail_tiles import changed_tiles
 from layers.disk_room import room_needed
 from layers.errors import LayerBusy, LoadCancelled, LoadRefused, OneMapError, SchemaConflict
 from layers.load_locks import LAYER, WRITING, is_alive, lock_key
@@ -32,7 +33,13 @@ from layers.load_records import INTERRUPTED
 from layers.load_session import LoadHeader, LoadOutcome, LoadSession
 from layers.publishing import publish_layer
 from layers.quarantine_rows import BadRow, json_ready
-from layers.reverting import LoadToRevert, load_to_revert, mark_reverted, revert
+from layers.reverting import (
+    LoadToRevert,
+    load_to_revert,
+    mark_reverted,
+    revert,
+    reverted_changes,
+)
 from layers.schema import migrate, shortcomings
 from layers.system_tables import layer_table, load_table
 
@@ -191,6 +198,12 @@ class Store:
                     counts.growth,
                     run.recorded_at,
                     valid_from=load.valid_from,
+                    tiles=changed_tiles(
+                        run.connection,
+                        layer,
+                        counts.added + counts.changed + counts.closed,
+                        reverted_changes(layer, run.recorded_at),
+                    ),
                 )
                 outcome = LoadOutcome(counts.added, counts.changed, 0, counts.closed, version)
                 mark_reverted(run.connection, load, mine)

@@ -14,7 +14,7 @@ import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text
+from sqlalchemy import func, null, select, text
 
 from layers.access import ANONYMOUS, access_class
 from layers.pyramid_bands import band_fields, bands_of
@@ -22,6 +22,7 @@ from layers.pyramid_store import PyramidStore
 from layers.pyramid_tables import band_table_name
 from layers.queries import layer_rows
 from layers.store import Store
+from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
 from tests.database import connected
 from tests.layers.conftest import catalogue_of, plot_definition
@@ -88,11 +89,12 @@ def pyramid_rows(url: str) -> dict[int, list[Any]]:
 
 def shown(url: str, z: int, at: datetime, as_of: datetime) -> set[tuple[Any, ...]]:
     """What tiles of a zoom are cut from, of a day as believed at a record time."""
-    statement = tile_rows(LAYER, at=at, as_of=as_of, fields=("use", "floors"), z=z).subquery("t")
+    fields = tile_fields(LAYER, z)
+    statement = tile_rows(LAYER, at=at, as_of=as_of, fields=fields, z=z).subquery("t")
     wanted = select(
         statement.c.tile_id,
         statement.c.use,
-        statement.c.floors,
+        statement.c.floors if "floors" in fields else null(),
         func.ST_AsBinary(statement.c.tile_geom),
         statement.c.generalised,
     )
@@ -192,7 +194,7 @@ _UNHURRIED = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 _PAUSES = st.lists(st.booleans(), min_size=9, max_size=9)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=_UNHURRIED)
+@settings(max_examples=15, deadline=None, suppress_health_check=_UNHURRIED)
 @given(history=HISTORY, pauses=_PAUSES, asked=st.integers(0, 7))
 def test_the_pyramid_follows_any_history(
     history: list[tuple[Any, ...]], pauses: list[bool], asked: int, world: Callable[[], World]

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from layers.definition import LayerDefinition, PyramidBand
+from layers.detail_tiles import TILE_LIMIT
 from layers.effective_changes import touched_shapes
 from layers.pyramid_bands import band_fields, bands_of, finer_band
 from layers.pyramid_store import Plan, PyramidStore
@@ -16,7 +17,6 @@ from layers.tile_changes import Tiles
 from tiles.generaliser_registry import band_of, tile_generalisers
 from tiles.pyramid.cells import blocks_of, cells_in, tile_ranges
 from tiles.pyramid.worker import (
-    TILE_LIMIT,
     BandTask,
     BlockResult,
     Hands,

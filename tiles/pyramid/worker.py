@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from gis.tile_cover import tiles_showing
 from layers.definition import LayerDefinition, PyramidBand
+from layers.detail_tiles import tiles_of
 from layers.pyramid_bands import band_fields, finer_band
 from layers.pyramid_reading import HeldRows, PyramidReader, Versions
 from layers.pyramid_rows import pack_band_rows
@@ -25,15 +25,9 @@ from layers.pyramid_store import Step
 from layers.tile_changes import Tiles
 from tiles.generaliser import Band, Cell, Generaliser
 from tiles.generaliser_registry import band_of, tile_generalisers
-from tiles.grids import BUFFER, EXTENT
 from tiles.pyramid.cells import Block, PyramidFailed
 from tiles.pyramid.renewal import CellChange, renewed
 
-#: How far beyond its edge a tile shows features, as a part of its width: the buffer, and a unit
-#: for rounding.
-REACH = (BUFFER + 1) / EXTENT
-#: With more changed tiles than so many, a zoom is forgotten as a whole.
-TILE_LIMIT = 200_000
 #: Blocks that are given out ahead of the one whose rows are written, for each process.
 _AHEAD = 3
 _WATCH_S = 1.0
@@ -115,8 +109,8 @@ class BandWorker:
 
     def _tiles(self, shapes: Sequence[bytes]) -> dict[int, Tiles]:
         zooms = range(self._band.zooms[0], self._band.zooms[1] + 1)
-        found = np.array(shapely.from_wkb(list(set(shapes))), dtype=object)
-        return dict(tiles_showing(found, zooms, REACH, TILE_LIMIT))
+        margin = self._task.layer.access.public_precision_m or 0.0
+        return tiles_of(set(shapes), zooms, margin)
 
 
 def source_fields(layer: LayerDefinition, band: PyramidBand) -> tuple[str, ...]:

@@ -1,0 +1,153 @@
+"""Which tiles a load changes at once: those that are cut from the layer itself.
+
+What the pyramid shows changes when the pyramid follows, and is told then.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import shapely
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    DateTime,
+    Select,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
+
+from gis.tile_cover import tiles_showing
+from layers.definition import LayerDefinition
+from layers.effective_changes import touched_shapes
+from layers.tables import INFINITY, city_table
+from layers.tile_changes import ZOOMS, Tiles, live_zooms
+from layers.tile_fields import tile_fields
+from layers.versioning import Survey, difference_table, stage_table
+
+#: How far beyond its edge a tile shows features, as a part of its width: its buffer of 64 units of
+#: 4096, and one for rounding.
+REACH = 65 / 4096
+#: With more changed tiles than so many, a zoom is forgotten as a whole.
+TILE_LIMIT = 200_000
+#: With more changed features than so many, every zoom is.
+_MOST_FEATURES = 100_000
+_TIME = DateTime(timezone=True)
+#: Columns of a changed row before its fields.
+_FIELDS = 5
+
+#: Returns the statement for changed rows with some fields.
+Changed = Callable[[Sequence[str]], Select[Any]]
+
+
+def changed_tiles(
+    connection: Connection, layer: LayerDefinition, features: int, changed: Changed
+) -> dict[int, Tiles]:
+    """Return the tiles whose bytes a transaction changes by its own commit.
+
+    Args:
+        connection: The transaction, with the layer's rows changed.
+        layer: The layer.
+        features: How many features it changed.
+        changed: The statement for the rows that it opened or closed.
+
+    Returns:
+        Coded tiles by zoom, of the zooms that are cut from the layer itself.
+    """
+    zooms = sorted(set(ZOOMS) - live_zooms(connection, layer))
+    if features > _MOST_FEATURES:
+        return dict.fromkeys(zooms)
+    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for zoom in zooms:
+        alike[_shown_fields(layer, zoom)].append(zoom)
+    fields = tuple(dict.fromkeys(name for group in alike for name in group))
+    rows = connection.execute(changed(fields)).all()
+    margin = layer.access.public_precision_m or 0.0
+    found: dict[int, Tiles] = {}
+    for group, members in alike.items():
+        places = [*range(_FIELDS), *(_FIELDS + fields.index(name) for name in group)]
+        shapes = touched_shapes([row[place] for place in places] for row in rows)
+        found |= tiles_of(shapes, members, margin)
+    return found
+
+
+def tiles_of(shapes: set[bytes], zooms: Sequence[int], margin: float) -> dict[int, Tiles]:
+    """Return the tiles that show any of some shapes (WKB, EPSG:3857), by zoom.
+
+    Args:
+        shapes: The shapes.
+        zooms: The zooms wanted.
+        margin: How far, in metres, shapes may be moved before they are shown.
+    """
+    read = np.array(shapely.from_wkb(list(shapes)), dtype=object)
+    there = read[~shapely.is_empty(read)]
+    return dict(tiles_showing(there, zooms, REACH, TILE_LIMIT, margin))
+
+
+def _shown_fields(layer: LayerDefinition, zoom: int) -> tuple[str, ...]:
+    """Return what a tile's bytes depend on; importance decides what a full tile leaves out."""
+    importance = layer.tiles.importance
+    return tuple(dict.fromkeys([*tile_fields(layer, zoom), *([importance] if importance else [])]))
+
+
+def changed_rows(
+    layer: LayerDefinition,
+    fields: Sequence[str],
+    recorded_at: datetime,
+    features: Select[tuple[int]] | None = None,
+) -> Select[Any]:
+    """Return the statement for the rows that a load opened or closed.
+
+    Args:
+        layer: The layer.
+        fields: The fields wanted.
+        recorded_at: The load's record time.
+        features: Only rows of these, which an index finds.
+
+    Returns:
+        ``feature_id``, ``valid_from``, ``valid_to`` (null: still so), ``opened``, ``wkb``
+        (EPSG:3857) and the fields.
+    """
+    held = city_table(layer)
+    moment = literal(recorded_at, _TIME)
+    mine: ColumnElement[bool] = true() if features is None else held.c.feature_id.in_(features)
+    return select(
+        held.c.feature_id,
+        held.c.valid_from,
+        func.nullif(held.c.valid_to, INFINITY).label("valid_to"),
+        (held.c.recorded_from == moment).label("opened"),
+        func.ST_AsBinary(held.c.tile_geom).label("wkb"),
+        *(held.c[name] for name in fields),
+    ).where(mine, or_(held.c.recorded_from == moment, held.c.recorded_to == moment))
+
+
+def surveyed_changes(survey: Survey) -> Changed:
+    """Return what makes the statement for the rows that a staged survey opened or closed."""
+    difference, stage = difference_table(), stage_table(survey.layer)
+
+    def statement(fields: Sequence[str]) -> Select[Any]:
+        known = select(difference.c.feature_id).where(difference.c.held)
+        # What was not held before needs no comparing, and its rows no finding.
+        added = (
+            select(
+                -stage.c.source_row,
+                literal(survey.valid_from, _TIME),
+                null(),
+                true(),
+                func.ST_AsBinary(stage.c.tile_geom),
+                *(stage.c[name] for name in fields),
+            )
+            .join(difference, difference.c.source_row == stage.c.source_row)
+            .where(~difference.c.held)
+        )
+        held = changed_rows(survey.layer, fields, survey.recorded_at, known)
+        return select(union_all(held, added).subquery("changed"))
+
+    return statement
