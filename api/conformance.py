@@ -23,7 +23,13 @@ CONFORMANCE = (
     f"{_TILES}/tilesets-list",
     f"{_TILES}/dataset-tilesets",
     f"{_TILES}/geodata-tilesets",
+    f"{_TILES}/datetime",
     f"{_TILES}/mvt",
+    f"{_TILES}/oas30",
     "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixsetlimits",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixsetlimits",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilesetmetadata",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
     "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
 )

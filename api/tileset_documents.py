@@ -63,7 +63,7 @@ def tileset(
     bounds: BBox | None = None,
 ) -> dict[str, Any]:
     """Return a tileset's metadata (OGC 17-083r4, 7): its limits, layers and fields."""
-    box = entries.bounds or bounds
+    box = bounds or entries.bounds
     value = tileset_entry(entries, grid, home, address)
     links = [entry for entry in value["links"] if entry["rel"] != "self"]
     value |= {

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import ClauseElement, literal, select
+from sqlalchemy import ClauseElement, func, literal, select
 
 from gis.times import BEIJING
 from layers.access import ANONYMOUS, Viewer, access_class
@@ -245,6 +245,15 @@ class CityReader:
         row = records[0]
         bbox = (row["west"], row["south"], row["east"], row["north"])
         return LayerExtent(bbox, row["valid_from"], None, row["current_count"])
+
+    async def bounds(self, layers: Sequence[str]) -> BBox | None:
+        """Return the box (degrees) of all that some layers hold or ever held, if anything."""
+        place = layer_table.c
+        statement = select(
+            func.min(place.west), func.min(place.south), func.max(place.east), func.max(place.north)
+        ).where(place.name.in_(layers))
+        west, south, east, north = (await self._pool.fetch(statement))[0]
+        return None if west is None else (west, south, east, north)
 
     async def epochs(self, layers: Sequence[str]) -> list[date]:
         """Return the dates (Beijing) from which the surveys of some layers hold, ascending."""

@@ -32,9 +32,9 @@ def tilejson(
         viewer: Whose fields are described.
         version: The version of what the tiles show.
         versioned: The address of a tile of that version alone, which may be kept for ever.
-        bounds: Degrees, where the tile set does not know them itself.
+        bounds: What there is to be seen, in degrees; without it what the map is meant for.
     """
-    west, south, east, north = tileset.bounds or bounds or _WORLD
+    west, south, east, north = bounds or tileset.bounds or _WORLD
     center = tileset.center or ((west + east) / 2, (south + north) / 2)
     zoom = tileset.min_zoom if tileset.zoom is None else int(tileset.zoom)
     zoom = max(tileset.min_zoom, min(zoom, tileset.max_zoom))

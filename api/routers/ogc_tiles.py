@@ -65,7 +65,9 @@ async def dataset_tileset(
     request: Request, grid: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return the metadata of the dataset's tileset in a grid."""
-    return _tileset(request, _main_map(service, viewer), "/tiles", grid, viewer)
+    tileset = _main_map(service, viewer)
+    bounds = await service.reader.bounds(service.map_layers(tileset))
+    return _tileset(request, tileset, "/tiles", grid, viewer, bounds=bounds)
 
 
 @router.get(f"/api/tiles{_TILE}", summary="A tile of the dataset", openapi_extra=_TILE_DOC)
@@ -98,7 +100,9 @@ async def map_tileset(
     request: Request, name: str, grid: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return the metadata of a map's tileset in a grid."""
-    return _tileset(request, service.map_tiles(name, viewer), f"/maps/{name}/tiles", grid, viewer)
+    tileset = service.map_tiles(name, viewer)
+    bounds = await service.reader.bounds(service.map_layers(tileset))
+    return _tileset(request, tileset, f"/maps/{name}/tiles", grid, viewer, bounds=bounds)
 
 
 @router.get(f"/api/maps/{{name}}/tiles{_TILE}", summary="A map's tile", openapi_extra=_TILE_DOC)

@@ -23,13 +23,15 @@ async def map_tilejson(
     query = read_tile_query(parameters)
     # Only to find fault with what it names.
     query.request(tileset, WEB_MERCATOR_QUAD, (tileset.min_zoom, 0, 0), viewer)
-    version = service.tile_version(service.map_layers(tileset))
+    names = service.map_layers(tileset)
+    version = service.tile_version(names)
     home = f"{base_url(request)}/tiles/{name}"
     document = tilejson(
         tileset,
         with_query(f"{home}/{{z}}/{{x}}/{{y}}", parameters),
         viewer,
         version=version,
+        bounds=await service.reader.bounds(names),
         versioned=with_query(f"{home}/v{version}/{{z}}/{{x}}/{{y}}", parameters),
     )
     return json_answer(request, document)

@@ -12,6 +12,7 @@ from api.format_registry import feature_formats
 from api.router_registry import all_routers, router_modules
 from layers.access import ANONYMOUS, access_class
 from layers.catalogue import load_catalogue
+from tests.api.town import COLUMNS, ROWS, SOUTH, STEP, WEST
 
 DOCUMENTS = [
     "/api",
@@ -171,7 +172,10 @@ def test_tilejson_describes_zooms_bounds_and_fields(client: httpx.Client) -> Non
     body = get(client, "/tiles/town.json")
     assert body["tilejson"] == "3.0.0"
     assert (body["minzoom"], body["maxzoom"]) == (6, 16)
-    assert body["bounds"] == [114.2, 29.8, 114.4, 29.9]
+    # What there is to be seen, not what the map is meant for.
+    assert body["bounds"] == pytest.approx(
+        [WEST, SOUTH, WEST + COLUMNS * STEP, SOUTH + ROWS * STEP]
+    )
     layers = {entry["id"]: entry for entry in body["vector_layers"]}
     assert list(layers) == ["plot", "bare", "lane", "lamp"]
     assert (layers["lane"]["minzoom"], layers["lane"]["maxzoom"]) == (11, 16)
