@@ -35,7 +35,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 from sqlalchemy.types import UserDefinedType
 
 from layers.copy_stream import CopyStream
-from layers.database import translated_errors, writing_engine
+from layers.database import DRIVER_ERRORS, translated_errors, writing_engine
 from layers.definition import LayerDefinition, PyramidBand
 from layers.detail_tiles import changed_rows
 from layers.errors import LayerBusy
@@ -310,15 +310,25 @@ class BandWriter:
         self._connection.execute(CreateTable(aside))
 
     def copy(self, pieces: Iterator[memoryview]) -> None:
-        """Write rows: pieces of COPY BINARY with the columns of ``row_columns``."""
+        """Write rows: pieces of COPY BINARY with the columns of ``row_columns``.
+
+        What goes wrong while the pieces are made is raised as it is.
+        """
         columns = row_columns(self._layer, self._plan.band)
+        failures: list[BaseException] = []
         cursor: Any = self._connection.connection.cursor()
         with closing(cursor):
-            cursor.copy_expert(
-                copy_statement(self._name, columns, PYRAMID_SCHEMA),
-                CopyStream(pieces),
-                size=_COPY_BUFFER,
-            )
+            try:
+                cursor.copy_expert(
+                    copy_statement(self._name, columns, PYRAMID_SCHEMA),
+                    CopyStream(_noting(pieces, failures)),
+                    size=_COPY_BUFFER,
+                )
+            except DRIVER_ERRORS:
+                # The database only knows that its file could not be read on.
+                if failures:
+                    raise failures[0] from None
+                raise
 
     def close_rows(self, closings: Sequence[tuple[str, int]]) -> None:
         """End rows in record time.
@@ -397,6 +407,14 @@ class BandWriter:
             aside = f"{self._name}_{ending}"
             renamed = rename_statement("INDEX", PYRAMID_SCHEMA, aside, str(index.name))
             self._connection.execute(text(renamed))
+
+
+def _noting(pieces: Iterator[memoryview], failures: list[BaseException]) -> Iterator[memoryview]:
+    try:
+        yield from pieces
+    except BaseException as error:
+        failures.append(error)
+        raise
 
 
 def _changed_band_rows(layer: LayerDefinition, band: PyramidBand, moment: datetime) -> Select[Any]:
