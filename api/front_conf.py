@@ -19,20 +19,24 @@ upstream onemap {
     server @UPSTREAM@;
     keepalive 64;
 }
+
+# Somebody in particular, or something in particular: the service answers.
+map $args$http_authorization$http_cookie $onemap_asked {
+    "" "";
+    default 1;
+}
 @ORIGINS@
 server {
     listen @LISTEN@;
     server_name @NAME@;
 
-    # Tiles that anybody may see, as they are on disk: no parameters, nobody in particular.
-    location ~ "@TILE@" {
-        if ($args) { return 418; }
-        if ($http_authorization) { return 418; }
-        if ($http_cookie) { return 418; }
-        if ($request_method !~ "^(?:GET|HEAD)$") { return 418; }
-        error_page 403 404 418 = @onemap;
+    # Tiles that anybody may see, as they are on disk; everything else has no file there.
+    location ^~ /tiles/ {
+        if ($onemap_asked) { return 418; }
+        # 301 would lead to a folder.
+        error_page 301 403 404 405 418 = @onemap;
 
-        alias "@STORE@/public/$onemap_map/$onemap_z/$onemap_x/$onemap_y.mvt";
+        alias "@STORE@/public/";
         # The files are gzip; who does not take it gets them unpacked.
         gzip_static always;
         gunzip on;
@@ -50,7 +54,6 @@ server {
         add_header Cache-Control "@CACHE_CONTROL@";
         add_header Vary "@VARY@";
         add_header X-Cache front;
-        add_header X-Request-Id $request_id;
 @CORS@    }
 
     location / {
@@ -74,10 +77,6 @@ server {
     }
 }
 """
-_TILE = (
-    r"^/tiles/(?<onemap_map>[a-z][a-z0-9_]*)/(?<onemap_z>[0-9]{1,2})"
-    r"/(?<onemap_x>[0-9]{1,9})/(?<onemap_y>[0-9]{1,9})(?:\.(?:mvt|pbf))?$"
-)
 _ALL = """\
         add_header Access-Control-Allow-Origin "@ORIGIN@";
         add_header Access-Control-Expose-Headers "@EXPOSED@";
@@ -108,7 +107,6 @@ def front_conf(wanted: FrontConf) -> str:
     origin = "*" if open_to_all else "$onemap_origin"
     cors = _ALL.replace("@ORIGIN@", origin).replace("@EXPOSED@", ", ".join(EXPOSED))
     values = {
-        "TILE": _TILE,
         "UPSTREAM": wanted.upstream,
         "ORIGINS": _origins(origins) if origins and not open_to_all else "",
         "LISTEN": wanted.listen,

@@ -76,6 +76,8 @@ class Service:
         self._renderer: TileRenderer | None = None
         self._keeper: TileKeeper | None = None
         self._store_keeper: StoreKeeper | None = None
+        #: One object for each folder.
+        self._families: dict[str, TileFamily] = {}
         self._plans: dict[tuple[str, int, Viewer], TilePlan] = {}
         self._layer_plans: dict[tuple[str, int, Viewer], TilePlan] = {}
 
@@ -232,8 +234,13 @@ class Service:
         key = (name, z, viewer)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = _plan(self.map_tiles(name, viewer), z, viewer)
+            plan = self._plans[key] = self._plan(self.map_tiles(name, viewer), z, viewer)
         return plan
+
+    def _plan(self, tileset: TileSet, z: int, viewer: Viewer) -> TilePlan:
+        layers = tuple(layer.name for layer in tileset.layers_at(z))
+        made = tile_family(tileset, viewer)
+        return TilePlan(tileset, layers, self._families.setdefault(made.folder, made))
 
     def layer_plan(self, name: str, z: int, viewer: Viewer) -> TilePlan:
         """Return the plan of one layer's own tiles at zoom ``z``.
@@ -246,7 +253,7 @@ class Service:
         plan = self._layer_plans.get(key)
         if plan is None:
             tileset = layer_tiles(self.layer(name, viewer))
-            plan = self._layer_plans[key] = _plan(tileset, z, viewer)
+            plan = self._layer_plans[key] = self._plan(tileset, z, viewer)
         return plan
 
     def data_version(self, layers: tuple[str, ...]) -> int:
@@ -266,11 +273,6 @@ class Service:
         """Return one number that grows whenever tiles of any of ``layers`` change."""
         versions: Mapping[str, int] = self.reader.tile_versions()
         return sum(versions.get(name, 0) for name in layers)
-
-
-def _plan(tileset: TileSet, z: int, viewer: Viewer) -> TilePlan:
-    layers = tileset.layers_at(z)
-    return TilePlan(tileset, tuple(layer.name for layer in layers), tile_family(tileset, viewer))
 
 
 def _has_address(settings: LayersSettings) -> bool:

@@ -57,19 +57,21 @@ def remember(root: Path, folder: str, zoom: int, code: int) -> None:
 
 def forget(root: Path, folder: str, zoom: int, codes: Iterable[int]) -> None:
     """Forget that some tiles are empty."""
-    offsets: dict[str, list[int]] = {}
+    squares: dict[tuple[int, int], list[int]] = {}
     for code in codes:
-        path, offset = _place(root, folder, zoom, code)
-        offsets.setdefault(path, []).append(offset)
-    for path, places in offsets.items():
+        x, y = tile_of_code(code)
+        offset = 4 * ((x & _SIDE_MASK) << _SIDE_BITS | y & _SIDE_MASK)
+        squares.setdefault((x >> _SIDE_BITS, y >> _SIDE_BITS), []).append(offset)
+    for (x, y), offsets in squares.items():
         try:
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            file = os.open(f"{root}/{folder}/{zoom}/{x}-{y}", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
         try:
-            for offset in places:
+            held = os.pread(file, 4 << 2 * _SIDE_BITS, 0)
+            for offset in offsets:
                 # A hole needs no writing, which a full disk would refuse.
-                if any(os.pread(file, 4, offset)):
+                if any(held[offset : offset + 4]):
                     os.pwrite(file, _NOTHING, offset)
         finally:
             os.close(file)

@@ -13,22 +13,18 @@ PUBLIC = "public"
 OTHER = "other"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TileFamily:
-    """The tiles of a tile set for all viewers who see the same bytes, in the common grid."""
+    """The tiles of a tile set for all viewers who see the same bytes, in the common grid.
+
+    Families are told apart by identity, which costs nothing in the keys of tiles: a server has
+    one object for each folder.
+    """
 
     #: The folder of its tiles in a store: ``public/MAP``, or ``other/DIGEST``.
     folder: str
     #: Zoom → names of the layers in its tiles, in the tiles' order.
     layers: Mapping[int, tuple[str, ...]]
-
-    def __hash__(self) -> int:
-        """Hash by folder."""
-        return hash(self.folder)
-
-    def __eq__(self, other: object) -> bool:
-        """Compare by folder."""
-        return isinstance(other, TileFamily) and self.folder == other.folder
 
     def shows(self, layer: str, zoom: int) -> bool:
         """Tell whether tiles of a zoom hold a layer."""

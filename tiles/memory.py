@@ -123,9 +123,9 @@ class TileMemory:
         self.bytes -= kept.cost
         shelf = _shelf(key)
         places = self._places[shelf]
-        left = tuple(other for other in places[key.code] if other != key)
-        if left:
-            places[key.code] = left
+        there = places[key.code]
+        if len(there) > 1:
+            places[key.code] = tuple(other for other in there if other != key)
         else:
             del places[key.code]
             if not places:
@@ -145,7 +145,7 @@ class TileMemory:
             for (_, zoom), places in self._places.items()
             for code in _touched(change, zoom, places)
             for key in places[code]
-            if is_touched(key, change)
+            if _is_touched_there(key, change)
         ]
         for key in doomed:
             self.drop(key)
@@ -159,10 +159,16 @@ class TileMemory:
 
 def is_touched(key: TileKey, change: TileChange) -> bool:
     """Tell whether a change may have made the tile of ``key`` another."""
+    is_there = key.rest is not None or change.concerns(key.zoom, key.code)
+    return is_there and _is_touched_there(key, change)
+
+
+def _is_touched_there(key: TileKey, change: TileChange) -> bool:
+    """Tell the same of a tile in a place that the change concerns."""
     if key.rest is not None:
         # What is known of changes says nothing of such tiles.
         return any(change.layer in layers for layers in key.family.layers.values())
-    if not key.family.shows(change.layer, key.zoom) or not change.concerns(key.zoom, key.code):
+    if not key.family.shows(change.layer, key.zoom):
         return False
     if key.as_of is not None:
         # A change of everything may be one of how the map is drawn, which the past shares.
@@ -177,13 +183,13 @@ def _shelf(key: TileKey) -> tuple[TileFamily, int]:
 def _touched(
     change: TileChange, zoom: int, places: dict[int, tuple[TileKey, ...]]
 ) -> Iterable[int]:
-    """Return the kept codes of a zoom that a change may concern, looking through the fewer."""
+    """Return the kept codes of a zoom that a change may concern."""
     if zoom == _OTHERWISE:
         return places
     if not change.concerns_some(zoom):
         return ()
     if change.tiles is None:
         return places
-    if change.zoom == zoom and len(change.tiles) < len(places):
-        return [code for code in change.tiles if code in places]
+    if change.zoom == zoom:
+        return places.keys() & change.tiles
     return [code for code in places if change.concerns(zoom, code)]

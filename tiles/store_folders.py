@@ -13,7 +13,7 @@ from tiles.families import TileFamily
 
 TRASH, EMPTY = "trash", "empty"
 #: Of the files of tiles.
-ENDING = ".mvt.gz"
+ENDING = ".gz"
 #: Files older than this that were never put in their place belong to processes that died.
 _ABANDONED_S = 3600.0
 

@@ -1,6 +1,6 @@
 """Rendered tiles on disk, shared by all server processes of a machine and kept over restarts.
 
-A tile is a gzip file, ``FOLDER/Z/X/Y.mvt.gz``, that a web server may send as it is; the folder
+A tile is a gzip file, ``FOLDER/Z/X/Y.gz``, that a web server may send as it is; the folder
 ``public`` holds what anybody may see. Whoever changes the store holds one of three locks:
 
 - *gate*: shared while a tile is put in its place, alone while the ledger is written. So no tile is

@@ -129,7 +129,7 @@ def test_tiles_outlive_the_processes(database: str, tmp_path: Path) -> None:
         empty = one.get("/tiles/town/14/0/0")
         one.kill()
     touch(database, Z, [(CENTRE.x, CENTRE.y)])
-    file = next(store.glob(f"*/public/town/{Z}/{CENTRE.x + 1}/{CENTRE.y}.mvt.gz"))
+    file = next(store.glob(f"*/public/town/{Z}/{CENTRE.x + 1}/{CENTRE.y}.gz"))
     damaged = bytearray(file.read_bytes())
     damaged[-20] ^= 4
     file.write_bytes(damaged)

@@ -277,7 +277,7 @@ def test_the_link_for_servers_in_front_is_there_while_changes_are_heard(tmp_path
         async with process(tmp_path) as one:
             await until(True)
             await one.get()
-            assert (link / "town/14/5/6.mvt.gz").is_file()
+            assert (link / "town/14/5/6.gz").is_file()
             one.heard.deaf = True
             await until(False)
             one.heard.deaf = False
