@@ -298,6 +298,11 @@ class CityReader:
         """Return how the pool of connections fares."""
         return self._pool.figures()
 
+    async def rows_text(self, sql: str, values: list[Any]) -> Sequence[Sequence[Any]]:
+        """Run a statement compiled beforehand, and return its rows."""
+        rows: Sequence[Sequence[Any]] = await self._pool.fetch_text(sql, values)
+        return rows
+
     async def ready(self) -> list[str]:
         """Return what keeps the map from being served, in words; empty when nothing does."""
         try:

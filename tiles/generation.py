@@ -18,7 +18,7 @@ def generation(catalogue: Catalogue, database: str) -> str:
         database: Stands for the database (``layers.tile_news.database_identity``).
     """
     digest = blake2b(digest_size=9)
-    digest.update(_code())
+    digest.update(code_digest())
     digest.update(database.encode())
     for name in sorted(catalogue.layers):
         digest.update(catalogue.layers[name].model_dump_json().encode())
@@ -28,7 +28,8 @@ def generation(catalogue: Catalogue, database: str) -> str:
 
 
 @cache
-def _code() -> bytes:
+def code_digest() -> bytes:
+    """Return a digest of the code that draws tiles."""
     digest = blake2b(digest_size=16)
     for room in (gis, layers, tiles):
         for path in sorted(Path(str(room.__file__)).parent.rglob("*.py")):

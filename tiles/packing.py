@@ -8,7 +8,7 @@ without unpacking it. The same tile always gives the same file.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from isal import igzip
@@ -104,6 +104,36 @@ def read_packed(packed: bytes, place: str) -> PackedTile:
         raise DamagedTile(place)
     names = facts[_FACTS.size :].decode()
     return PackedTile(packed, digest, size, tuple(names.split(",")) if names else ())
+
+
+def digest_of(packed: bytes) -> bytes:
+    """Return the digest of a tile that is kept under no place, as in archives.
+
+    Raises:
+        DamagedTile: If the bytes are not those that ``pack`` made.
+    """
+    return read_packed(packed, "").digest
+
+
+def repacked(packed: bytes, place: str) -> PackedTile:
+    """Return a tile that is kept under no place as it is kept under ``place``.
+
+    Args:
+        packed: What ``pack`` made for the place ``""``; nothing is an empty tile.
+        place: Where it is kept now.
+
+    Raises:
+        DamagedTile: If the bytes are not those that ``pack`` made.
+    """
+    if not packed:
+        return pack(b"", place)
+    tile = read_packed(packed, "")
+    head = len(_GZIP_HEAD)
+    (length,) = struct.unpack_from("<H", packed, head)
+    end = head + 2 + length
+    facts, deflated = packed[head + 6 : end - _CHECKSUM], packed[end:]
+    check = _checksum(place, facts, deflated)
+    return replace(tile, packed=packed[: end - _CHECKSUM] + check + deflated)
 
 
 def _checksum(place: str, facts: bytes, deflated: bytes) -> bytes:

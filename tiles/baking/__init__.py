@@ -1,0 +1,1 @@
+"""Baking: all tiles of a map, or those that changed, made beforehand."""
