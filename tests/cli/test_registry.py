@@ -13,6 +13,7 @@ from cli.registry import command_groups, command_names, register_all
 
 def test_the_groups_are_these() -> None:
     assert command_groups() == [
+        "bake",
         "demo",
         "layers",
         "lineage",
@@ -33,6 +34,7 @@ def test_the_commands_are_these() -> None:
     app = typer.Typer()
     register_all(app)
     assert sorted(command_names(app)) == [
+        "bake",
         "database-url",
         "demo",
         "layers",

@@ -178,8 +178,9 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     header = archive.contents.header
     archive.close()
     for place in range(header.tiles.offset):
-        # Numbers of the header that only tell of the archive, and bounds.
-        if 72 <= place < 97 or 100 <= place < 127:
+        # Numbers of the header that only tell of the archive; bounds; times in gzip headers.
+        told = 4 <= place - header.metadata.offset < 10
+        if 72 <= place < 97 or 100 <= place < 127 or told:
             continue
         with damaged(path, place), pytest.raises(BadArchive):
             ArchiveFile(path).close()

@@ -5,6 +5,7 @@ The directories of an archive in a file are all read when it is opened; 37 bytes
 
 import mmap
 import os
+import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,11 @@ from typing import Any
 
 import numpy as np
 import orjson
-from isal import igzip
-from isal.isal_zlib import error as igzip_error
 
-from tiles.archives.directories import Entries, read_directory
+from tiles.archives.directories import GZIP_BITS, Entries, read_directory
 from tiles.archives.errors import BadArchive
 from tiles.archives.facts import ArchiveFacts, read_facts
-from tiles.archives.header import ROOT_END, Header
+from tiles.archives.header import HEADER_BYTES, ROOT_END, Header
 from tiles.archives.index import TileIndex
 from tiles.archives.tile_ids import Ids, first_id, tile_id
 from tiles.grids import tiles_over
@@ -94,14 +93,18 @@ def read_contents(begin: bytes, size: int, read: Read) -> tuple[Contents, Entrie
         BadArchive: If it is damaged, cut short, or not of this program.
     """
     header = Header.read(begin)
-    parts = (header.root, header.metadata, header.leaves, header.tiles)
-    if max(part.end for part in parts) > size or header.root.end > ROOT_END:
-        raise BadArchive("it is cut short")
+    place = HEADER_BYTES
+    for part in (header.root, header.metadata, header.leaves, header.tiles):
+        if part.offset != place:
+            raise BadArchive("its parts are not where onemap bake puts them")
+        place = part.end
+    if place != size or header.root.end > ROOT_END:
+        raise BadArchive(f"it has {size} bytes instead of {place}")
     packed_root = begin[header.root.offset : header.root.end]
     told = read(header.metadata.offset, header.metadata.length)
     try:
-        metadata = orjson.loads(igzip.decompress(told))
-    except (OSError, EOFError, ValueError, igzip_error) as error:
+        metadata = orjson.loads(zlib.decompress(told, GZIP_BITS))
+    except (ValueError, zlib.error) as error:
         raise BadArchive("its metadata cannot be read") from error
     facts = read_facts(metadata)
     leaves = read(header.leaves.offset, header.leaves.length) if header.leaves.length else b""

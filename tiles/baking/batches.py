@@ -43,8 +43,8 @@ _BOX, _METRES, _DEGREES = _NAMES[:4], _NAMES[4:8], _NAMES[8:]
 class RowsReader(Protocol):
     """What baking needs of the reading side (``layers.reading.CityReader`` has it)."""
 
-    async def row_text(self, sql: str, values: list[Any]) -> Sequence[Any]:
-        """Run a compiled statement of one row."""
+    async def tile_row(self, sql: str, values: list[Any], share: str) -> Sequence[Any]:
+        """Run a compiled statement of one row, in the line of ``share``."""
         ...
 
     async def rows_text(self, sql: str, values: list[Any]) -> Sequence[Sequence[Any]]:

@@ -26,6 +26,7 @@ from tiles.tileset import TileSet, map_tiles
 
 #: Baking has time: a statement renders many tiles, and low zooms read much.
 _PATIENCE_S = 3600.0
+_LONG_LINE = 100_000
 
 
 class BakeFailed(OneMapError):
@@ -67,8 +68,10 @@ def reader_of(task: BakeTask, connections: int) -> CityReader:
     """Return a reader for a bake."""
     changes = {
         "pool_size": connections,
+        "pool_queue": _LONG_LINE,
         "pool_wait_s": _PATIENCE_S,
         "statement_timeout_s": _PATIENCE_S,
+        "tile_timeout_s": _PATIENCE_S,
     }
     nothing = Catalogue(MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
     return CityReader(task.settings.model_copy(update=changes), nothing)
