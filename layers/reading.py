@@ -299,8 +299,8 @@ class CityReader:
         return self._pool.figures()
 
     async def rows_text(self, sql: str, values: list[Any]) -> Sequence[Sequence[Any]]:
-        """Run a statement compiled beforehand, and return its rows."""
-        rows: Sequence[Sequence[Any]] = await self._pool.fetch_text(sql, values)
+        """Run a statement compiled beforehand, which comes again with other values."""
+        rows: Sequence[Sequence[Any]] = await self._pool.fetch_text(sql, values, plan_once=True)
         return rows
 
     async def ready(self) -> list[str]:

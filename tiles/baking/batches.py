@@ -30,7 +30,7 @@ from layers.tile_queries import layer_versions, tile_rows
 from tiles.format import Numbers, TileCut, TileFormat
 from tiles.grids import buffered, buffered_degrees, tile_box
 from tiles.meta_layer import read_number
-from tiles.rendering import TileRenderer
+from tiles.rendering import TileReader, TileRenderer
 from tiles.request import RenderedTile, TileRequest
 from tiles.tileset import TileSet
 
@@ -40,15 +40,11 @@ _NAMES = ("box_west", "box_south", "box_east", "box_north",
 _BOX, _METRES, _DEGREES = _NAMES[:4], _NAMES[4:8], _NAMES[8:]
 
 
-class RowsReader(Protocol):
+class RowsReader(TileReader, Protocol):
     """What baking needs of the reading side (``layers.reading.CityReader`` has it)."""
 
-    async def tile_row(self, sql: str, values: list[Any], share: str) -> Sequence[Any]:
-        """Run a compiled statement of one row, in the line of ``share``."""
-        ...
-
     async def rows_text(self, sql: str, values: list[Any]) -> Sequence[Sequence[Any]]:
-        """Run a compiled statement."""
+        """Run a compiled statement that comes again with other values."""
         ...
 
 
