@@ -81,13 +81,14 @@ def places(path: Path, name: str, count: int) -> Path:
 
 
 def checksum(url: str) -> str:
-    """One figure of everything the map holds."""
+    """One figure of everything the map holds; the pyramid follows in its own time."""
     with connected(url) as connection:
         return str(
             connection.execute(
                 text(
                     "SELECT md5(coalesce((SELECT string_agg(p::text, '|' ORDER BY p::text) "
-                    "FROM city.place_name p), '') || coalesce((SELECT string_agg(l::text, '|' "
+                    "FROM city.place_name p), '') || coalesce((SELECT "
+                    "string_agg((to_jsonb(l) - 'tile_version')::text, '|' "
                     "ORDER BY name) FROM onemap.layer l), '') || (SELECT count(*) "
                     "FROM onemap.quarantine)::text)"
                 )
