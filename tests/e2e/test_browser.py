@@ -22,7 +22,7 @@ def walk(city: City, screenshots: Path, *options: str) -> None:
     assert list(screenshots.glob("*.png"))
 
 
-@pytest.mark.parametrize("journey", ["opens", "showsHistory"])
+@pytest.mark.parametrize("journey", ["opens", "showsHistory", "diagnosesTiles"])
 def test_all_themes_are_drawn_and_the_slider_changes_them(
     city: City, tmp_path: Path, journey: str
 ) -> None:

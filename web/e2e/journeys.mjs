@@ -315,3 +315,32 @@ export async function tellsErrors(browser) {
   assert.equal(await toast.count(), 0);
   await page.context().close();
 }
+
+/** The diagnostics of tiles tell of every tile in view, in the page's language. */
+export async function diagnosesTiles(browser) {
+  const page = await browser.open("/?debug=tiles");
+  await browser.settle(page);
+  const map = await readMap(browser, "city");
+  await look(page, map.center, 13.4);
+  await browser.settle(page);
+  const labels = page.locator(".tile-facts");
+  await page.waitForFunction(
+    () => [...document.querySelectorAll(".tile-facts")].every((label) => /ms · /.test(label.textContent)),
+  );
+  const texts = await labels.allTextContents();
+  assert.ok(texts.length >= 4, `${texts.length} tiles in view`);
+  assert.ok(texts.every((text) => /^13\/\d+\/\d+/.test(text)), texts.join("\n"));
+  assert.ok(texts.some((text) => /[\d.]+ kB.* 个要素.*(现场绘制|内存缓存|与他人合并).*数据版本 \d+/.test(text)), texts[0]);
+  await browser.shoot(page, "tile-diagnostics");
+  await page.keyboard.press("t");
+  await browser.settle(page);
+  assert.equal(await labels.count(), 0);
+  assert.doesNotMatch(page.url(), /debug=/);
+  await page.locator('[data-lang="en"]').click();
+  await page.locator(".tile-debug").click();
+  await page.waitForFunction(() => /features/.test(document.querySelector(".tile-facts")?.textContent ?? ""));
+  assert.match(page.url(), /debug=tiles/);
+  await browser.settle(page);
+  await browser.shoot(page, "tile-diagnostics-en");
+  await page.context().close();
+}

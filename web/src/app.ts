@@ -36,6 +36,13 @@ const STORED_LANGUAGE = "onemap.lang";
 /** How long the slider must rest before tiles of its day are asked for. */
 const DATE_REST_MS = 160;
 
+/** Whether a key was pressed by itself, and not while writing. */
+function isShortcut(event: KeyboardEvent, key: string): boolean {
+  const writing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+  const alone = !(event.ctrlKey || event.metaKey || event.altKey || event.repeat);
+  return alone && !writing && event.key.toLowerCase() === key;
+}
+
 export class App {
   state: PageState;
   view: MapView | null = null;
@@ -55,6 +62,9 @@ export class App {
   readonly #header = new Header(
     (map) => void this.#open({ ...this.state, map, on: new Set(), off: new Set(), pick: null }),
     (lang) => void this.#setLanguage(lang),
+    () => {
+      this.#switchDebug();
+    },
   );
   readonly #inspector = new Inspector({
     onClose: () => {
@@ -113,6 +123,9 @@ export class App {
       if (event.key === "Escape" && this.#inspector.isOpen) {
         this.#closeInspector();
       }
+      if (isShortcut(event, "t")) {
+        this.#switchDebug();
+      }
     });
     addEventListener("popstate", () => void this.#open(readState(new URL(location.href), this.state.lang)));
     this.#speak();
@@ -156,8 +169,12 @@ export class App {
       if (state.map !== this.state.map) {
         this.#closeInspector();
       }
+      const before = this.view === null ? false : this.state.debug;
       this.state = state;
       await this.#draw(info);
+      if (state.debug !== before) {
+        this.view?.setDebug(state.debug);
+      }
       this.#toasts.clearErrors();
       this.#rebuild();
     } catch (error) {
@@ -185,6 +202,11 @@ export class App {
         },
         onBusy: (busy) => {
           this.#shell.busy(busy);
+        },
+        onDrawn: (truncated) => {
+          const { lang: now } = this.state;
+          const shown = truncated.filter((layer) => this.isOn(layer));
+          this.#status.setSimplified(shown.map((layer) => this.#titleOf(layer, now)), now);
         },
         onTileError: (message) => {
           this.#toasts.error(new Error(message), undefined, "tilesFailed");
@@ -219,6 +241,19 @@ export class App {
     this.#controls.setLanguage(lang);
     this.#status.setLanguage(lang);
     this.#toasts.setLanguage(lang);
+  }
+
+  #titleOf(layer: string, lang: Language): string {
+    const found = this.#layers.get(layer);
+    return found ? primary(found.title, lang) : layer;
+  }
+
+  /** Shows what is known of each tile, or no longer. */
+  #switchDebug(): void {
+    this.state = { ...this.state, debug: !this.state.debug };
+    this.view?.setDebug(this.state.debug);
+    this.#header.build(this.#maps, this.state);
+    this.#remember();
   }
 
   #moved(): void {

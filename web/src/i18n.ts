@@ -69,6 +69,20 @@ const TEXTS = {
   zoom: { zh: "级别", en: "Zoom" },
   attribution: { zh: "© 一张图 · CGCS2000 · 1985 国家高程基准", en: "© One Map · CGCS2000 · 1985 height" },
   mapLabel: { zh: "地图:方向键平移,加减键缩放", en: "Map: arrow keys pan, plus and minus zoom" },
+  tileDiagnostics: { zh: "瓦片诊断", en: "Tile diagnostics" },
+  tileDiagnosticsKey: { zh: "瓦片诊断(按 T 键)", en: "Tile diagnostics (key T)" },
+  tileWaiting: { zh: "尚未取到", en: "not here yet" },
+  tileEmpty: { zh: "空瓦片", en: "empty" },
+  tileHolds: { zh: "{0}(解压 {1})· {2} 个要素", en: "{0} ({1} unpacked) · {2} features" },
+  tileVersion: { zh: "数据版本 {0}", en: "data version {0}" },
+  tileTruncated: { zh: "未全:{0}", en: "cut short: {0}" },
+  fromMemory: { zh: "内存缓存", en: "from memory" },
+  fromDisk: { zh: "磁盘缓存", en: "from disk" },
+  fromShared: { zh: "与他人合并", en: "shared" },
+  fromRendered: { zh: "现场绘制", en: "rendered" },
+  fromArchive: { zh: "预制瓦片包", en: "from the archive" },
+  simplified: { zh: "此处要素过多,放大后显示全部", en: "Too much for this scale: zoom in for all" },
+  simplifiedLayers: { zh: "未显示完整:{0}", en: "Not all shown: {0}" },
 } as const satisfies Record<string, Bilingual>;
 
 export type TextKey = keyof typeof TEXTS;

@@ -2,6 +2,7 @@ import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/layers.css";
 import "./styles/inspector.css";
+import "./styles/tiles.css";
 import "./styles/timeline.css";
 
 import { App } from "./app";

@@ -18,6 +18,8 @@ export interface PageState {
   readonly on: ReadonlySet<string>;
   readonly off: ReadonlySet<string>;
   readonly pick: Pick | null;
+  /** Whether the diagnostics of tiles are shown. */
+  readonly debug: boolean;
 }
 
 const NAME = /^[a-z][a-z0-9_]*$/;
@@ -57,6 +59,7 @@ export function readState(url: URL, language: Language): PageState {
     on: names(query.get("on")),
     off: names(query.get("off")),
     pick: pick(query.get("pick")),
+    debug: query.get("debug") === "tiles",
   };
 }
 
@@ -73,6 +76,9 @@ export function writeState(state: PageState): string {
   }
   if (state.pick) {
     parts.push(`pick=${state.pick.layer}/${state.pick.id}`);
+  }
+  if (state.debug) {
+    parts.push("debug=tiles");
   }
   return parts.join("&");
 }

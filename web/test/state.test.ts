@@ -7,14 +7,15 @@ const read = (address: string) => readState(new URL(address, "http://city.exampl
 describe("the page's address", () => {
   it("opens the city map of now without any query", () => {
     expect(read("/")).toEqual({
-      map: "city", lang: "zh", date: null, on: new Set(), off: new Set(), pick: null,
+      map: "city", lang: "zh", date: null, on: new Set(), off: new Set(), pick: null, debug: false,
     });
   });
 
   it("brings a state back", () => {
-    const state = read("/?map=urban&lang=both&date=2018-10-01&on=corridor&off=road,poi&pick=building/42");
+    const state = read("/?map=urban&lang=both&date=2018-10-01&on=corridor&off=road,poi&pick=building/42&debug=tiles");
     expect(read(`/?${writeState(state)}`)).toEqual(state);
     expect(state.pick).toEqual({ layer: "building", id: 42 });
+    expect(state.debug).toBe(true);
   });
 
   it("takes the map from the path, and the query before the path", () => {

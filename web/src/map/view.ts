@@ -15,6 +15,8 @@ import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 
 import { getJson, type MapInfo } from "../api";
 import type { Language } from "../state";
+import { TileOverlay } from "../ui/tile_overlay";
+import { META } from "./tile_facts";
 import { composeStyle, layerOf, PICK, SOURCE, tileAddress, type Drawn, type TileJson } from "./style";
 
 setWorkerUrl(workerUrl);
@@ -36,6 +38,8 @@ export interface ViewEvents {
   readonly onMove: () => void;
   readonly onBusy: (busy: boolean) => void;
   readonly onTileError: (message: string) => void;
+  /** Called when all is drawn, with the layers of which tiles could not hold everything. */
+  readonly onDrawn: (truncated: readonly string[]) => void;
 }
 
 interface Loaded {
@@ -78,11 +82,19 @@ export class MapView {
   readonly map: MapLibreMap;
   #loaded: Loaded;
   #drawn: Drawn;
+  readonly #overlay: TileOverlay;
 
-  private constructor(map: MapLibreMap, loaded: Loaded, drawn: Drawn) {
+  private constructor(map: MapLibreMap, loaded: Loaded, drawn: Drawn, lang: Language) {
     this.map = map;
     this.#loaded = loaded;
     this.#drawn = drawn;
+    this.#overlay = new TileOverlay(map, lang);
+    this.#tellZooms();
+  }
+
+  #tellZooms(): void {
+    const { minzoom, maxzoom } = this.#loaded.tiles;
+    this.#overlay.setZooms(minzoom ?? 0, maxzoom ?? 16);
   }
 
   /** Loads a map's style and draws it; the address's hash overrides the first view. */
@@ -107,7 +119,7 @@ export class MapView {
       localIdeographFontFamily: '"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif',
       fadeDuration: 150,
     });
-    const view = new MapView(map, loaded, drawn);
+    const view = new MapView(map, loaded, drawn, lang);
     view.#listen(events);
     return view;
   }
@@ -126,10 +138,31 @@ export class MapView {
     });
     map.on("idle", () => {
       events.onBusy(false);
+      events.onDrawn(this.#truncated());
     });
     map.on("error", (event) => {
       events.onTileError(event.error.message);
     });
+  }
+
+  /** The layers that tiles on screen could not hold whole, as those tiles say. */
+  #truncated(): string[] {
+    const told = this.map.querySourceFeatures(SOURCE, { sourceLayer: META });
+    return [...new Set(told.map((feature) => String(feature.properties.layer)))].sort();
+  }
+
+  /** Shows what is known of each tile, or no longer. */
+  setDebug(on: boolean): void {
+    this.#overlay.show(on);
+    // Only tiles that are asked for from now on are known.
+    this.#askAgain();
+  }
+
+  #askAgain(): void {
+    const source = this.map.getSource<VectorTileSource>(SOURCE);
+    source?.setTiles(
+      this.#loaded.tiles.tiles.map((template) => tileAddress(template, this.#drawn.date)),
+    );
   }
 
   #hits(point: { readonly x: number; readonly y: number }): Hit[] {
@@ -161,16 +194,15 @@ export class MapView {
     const loaded = await load(map, lang);
     this.#loaded = loaded;
     this.#drawn = drawn;
+    this.#tellZooms();
+    this.#overlay.setLanguage(lang);
     this.map.setStyle(composeStyle(loaded.style, loaded.tiles, drawn), { diff: true });
   }
 
   /** Asks for the tiles of another day; the old ones stay on screen until the new arrive. */
   setDate(date: string | null): void {
     this.#drawn = { ...this.#drawn, date };
-    const source = this.map.getSource<VectorTileSource>(SOURCE);
-    source?.setTiles(
-      this.#loaded.tiles.tiles.map((template) => tileAddress(template, date)),
-    );
+    this.#askAgain();
   }
 
   /** Shows and hides style layers by the layers they draw. */

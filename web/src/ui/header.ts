@@ -30,6 +30,7 @@ export class Header {
   constructor(
     private readonly onMap: (name: string) => void,
     private readonly onLanguage: (lang: Language) => void,
+    private readonly onDebug: () => void,
   ) {}
 
   build(maps: readonly MapSummary[], state: PageState): void {
@@ -65,7 +66,24 @@ export class Header {
         return button;
       }),
     );
-    this.tools.replaceChildren(this.#languages(lang), links(lang));
+    const tools = links(lang);
+    tools.append(this.#debug(state));
+    this.tools.replaceChildren(this.#languages(lang), tools);
+  }
+
+  #debug({ lang, debug }: PageState): HTMLElement {
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "link-button tile-debug",
+        "aria-pressed": String(debug),
+        title: say("tileDiagnosticsKey", lang),
+      },
+      say("tileDiagnostics", lang),
+    );
+    button.addEventListener("click", this.onDebug);
+    return button;
   }
 
   #languages(lang: Language): HTMLElement {

@@ -18,6 +18,7 @@ export class StatusBar {
   readonly #ratio = h("span", { class: "ratio" });
   readonly #zoom = h("span", { class: "zoom" });
   readonly #attribution = h("span", { class: "attribution" });
+  readonly #simplified = h("span", { class: "simplified", role: "status", hidden: true });
   #format: AngleFormat = localStorage.getItem(STORED) === "dms" ? "dms" : "decimal";
   #at: readonly [number, number] = [0, 0];
 
@@ -30,6 +31,7 @@ export class StatusBar {
     });
     this.element.append(
       this.#attribution,
+      this.#simplified,
       this.#coordinates,
       h("span", { class: "scale" }, this.#zoom, this.#ratio, this.#bar),
     );
@@ -41,6 +43,14 @@ export class StatusBar {
     setAttributes(this.#coordinates, { title: label });
     setAttributes(this.#bar, { title: say("scale", lang) });
     setAttributes(this.#zoom, { title: say("zoom", lang) });
+  }
+
+  /** Tells of the layers that the map cannot show whole at this scale; none takes it back. */
+  setSimplified(titles: readonly string[], lang: Language): void {
+    this.#simplified.hidden = titles.length === 0;
+    this.#simplified.textContent = say("simplified", lang);
+    const listed = titles.join(lang === "en" ? ", " : "、");
+    setAttributes(this.#simplified, { title: say("simplifiedLayers", lang, listed) });
   }
 
   /** Shows a place: longitude and latitude in degrees and EPSG:4547 in metres. */
