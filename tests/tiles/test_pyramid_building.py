@@ -26,6 +26,7 @@ from tests.layers.conftest import plot_definition
 from tests.layers.surveys import day, load
 from tests.layers.test_histories import World
 from tests.tiles.test_pyramid_histories import LAYER, pyramid_rows, world
+from tiles.generaliser import Cell
 from tiles.pyramid.building import build_pyramid
 from tiles.pyramid.cells import PyramidFailed, blocks_of, cells_in, tile_ranges
 
@@ -114,7 +115,8 @@ _KILLED = """
     import sys
     from layers.pyramid_store import BandWriter, PyramidStore
     from tests.tiles.test_pyramid_histories import LAYER
-    from tiles.pyramid.building import build_pyramid
+    from tiles.generaliser import Cell
+from tiles.pyramid.building import build_pyramid
 
     def wait(*_):
         print("here", flush=True)
@@ -211,6 +213,30 @@ def test_cells_are_put_together_while_they_are_few() -> None:
     assert {cell.code for block in blocks for cell in block.cells} == set(cells)
     assert 1 < len(blocks) < len(cells)
     assert all(sum(cells[cell.code] for cell in block.cells) <= 6_000 for block in blocks)
+
+
+def test_what_is_read_together_holds_little_else() -> None:
+    """One dense cell in the middle: the box around others must not hold it."""
+    dense = (2048, 2048)
+    cells = {
+        x << 24 | y: 100_000 if (x, y) == dense else 1
+        for x in range(2040, 2057)
+        for y in range(2040, 2057)
+    }
+    blocks = blocks_of(cells, 12)
+    assert sum(len(block.cells) for block in blocks) == len(cells)
+    for block in blocks:
+        west, south, east, north = block.box(-1.0)
+        inside = [
+            code
+            for code in cells
+            if Cell(12, code >> 24, code & 0xFFFFFF).box[0] < east
+            and Cell(12, code >> 24, code & 0xFFFFFF).box[2] > west
+            and Cell(12, code >> 24, code & 0xFFFFFF).box[1] < north
+            and Cell(12, code >> 24, code & 0xFFFFFF).box[3] > south
+        ]
+        assert len(block.cells) == 1 or sum(cells[code] for code in inside) <= 6_000
+    assert len(blocks) < 60
 
 
 def test_the_tables_are_named_after_layer_and_zoom(world: Callable[[], World]) -> None:

@@ -96,24 +96,30 @@ def tile_ranges(bounds: NDArray[np.float64], zoom: int, margin: float) -> Intege
 
 def blocks_of(cells: dict[int, int], zoom: int) -> list[Block]:
     """Put cells together while they have few versions, and all in Hilbert order."""
-    weights = {(code >> 24, code & 0xFFFFFF): count for code, count in cells.items()}
-    groups = {place: [place] for place in weights}
+    groups = {
+        (code >> 24, code & 0xFFFFFF): ([(code >> 24, code & 0xFFFFFF)], count)
+        for code, count in cells.items()
+    }
     done: list[list[tuple[int, int]]] = []
+    # Places within which some cells are done: what is left of them is not put together with
+    # others, since the box around it would hold what was done.
+    parted: set[tuple[int, int]] = set()
     for _ in range(zoom):
         parents: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for place in groups:
+        for place in (*groups, *parted):
             parents.setdefault((place[0] >> 1, place[1] >> 1), []).append(place)
-        merged: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        heavier: dict[tuple[int, int], int] = {}
+        merged: dict[tuple[int, int], tuple[list[tuple[int, int]], int]] = {}
+        broken: set[tuple[int, int]] = set()
         for parent, children in parents.items():
-            weight = sum(weights[child] for child in children)
-            if weight > _BLOCK_VERSIONS:
-                done.extend(groups[child] for child in children)
+            whole = [groups[child] for child in children if child not in parted]
+            weight = sum(count for _, count in whole)
+            if weight > _BLOCK_VERSIONS or len(whole) < len(children):
+                done.extend(group for group, _ in whole)
+                broken.add(parent)
             else:
-                merged[parent] = [cell for child in children for cell in groups[child]]
-                heavier[parent] = weight
-        groups, weights = merged, heavier
-    done.extend(groups.values())
+                merged[parent] = ([cell for group, _ in whole for cell in group], weight)
+        groups, parted = merged, broken
+    done.extend(group for group, _ in groups.values())
     blocks = [Block(tuple(Cell(zoom, x, y) for x, y in sorted(group))) for group in done]
     return in_order(blocks)
 
