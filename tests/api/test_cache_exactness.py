@@ -23,7 +23,7 @@ from layers.pyramid_store import PyramidStore
 from layers.reading import CityReader
 from layers.settings import LayersSettings
 from layers.store import Store
-from layers.tile_news import TileNews, read_tile_versions
+from layers.tile_news import read_tile_versions
 from tests.api.test_tile_invalidation import database
 from tests.api.town import COLUMNS, ROWS, SOUTH, STEP, WEST, lamps, lanes, load_rows, plots
 from tiles.families import tile_family
@@ -103,8 +103,6 @@ class Server:
     changed: int = 0
     alike: int = 0
     still_there: int = 0
-    #: Layer and zoom of changes that say no more than that all tiles may differ.
-    wholly: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tileset = map_tiles(self.catalogue, self.catalogue.map("town"), ANONYMOUS)
@@ -127,7 +125,6 @@ class Server:
         self.keeper = TileKeeper(self.reader, self.memory, self.store)
         self.renderer = TileRenderer(self.reader, tile_formats()["mvt"])
         self.reader.follow_tiles(self.keeper.hear)
-        self.reader.follow_tiles(self.note)
         self.reader.start()
         self.store.start()
 
@@ -160,25 +157,15 @@ class Server:
                     return
                 await asyncio.sleep(0.01)
 
-    def note(self, news: TileNews) -> None:
-        self.wholly |= {
-            (change.layer, zoom)
-            for change in news.changes
-            for zoom in ZOOMS
-            if change.tiles is None and change.concerns_some(zoom)
-        }
-
     async def try_edits(self, edits: list[Edit]) -> None:
         await self.heard()
         before = {}
         for request in self.requests:
             kept, _ = await self.keeper.get(self.family, request, self.renderer.render)
             before[request.place] = kept.tile.unpacked()
-        self.wholly.clear()
         await asyncio.to_thread(self.survey, edits)
         await self.heard()
         for request in self.requests:
-            zoom = request.place[0]
             fresh = (await self.renderer.render(request)).data
             was_there = self.memory.get(tile_key(self.family, request)) is not None
             kept, level = await self.keeper.get(self.family, request, self.renderer.render)
@@ -186,7 +173,7 @@ class Server:
             if fresh != before[request.place]:
                 self.changed += 1
                 assert not was_there
-            elif not any(self.family.shows(*told) for told in self.wholly if told[1] == zoom):
+            else:
                 self.alike += 1
                 self.still_there += was_there
 
