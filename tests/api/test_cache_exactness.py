@@ -40,6 +40,9 @@ from tiles.tileset import map_tiles
 __all__ = ["database"]
 
 ZOOMS = (8, 10, 12, 13, 14, 15, 16)
+#: Before and after all surveys, besides now; at one zoom, for they take time.
+DATES = (datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+DATED_ZOOM = 14
 BOX = (WEST - STEP, SOUTH - STEP, WEST + (COLUMNS + 1) * STEP, SOUTH + (ROWS + 1) * STEP)
 #: Share of the tiles that look as before which must still be there.
 LEAST_KEPT = 0.95
@@ -108,8 +111,10 @@ class Server:
         self.tileset = map_tiles(self.catalogue, self.catalogue.map("town"), ANONYMOUS)
         self.family = tile_family(self.tileset, ANONYMOUS)
         self.requests = [
-            TileRequest(self.tileset, (zoom, x, y))
+            TileRequest(self.tileset, (zoom, x, y), at=at)
             for zoom in ZOOMS
+            for at in (None, *DATES)
+            if at is None or zoom == DATED_ZOOM
             for first_x, first_y, last_x, last_y in [tiles_over(BOX, zoom)]
             for x in range(first_x - 1, last_x + 2)
             for y in range(first_y - 1, last_y + 2)
@@ -162,15 +167,15 @@ class Server:
         before = {}
         for request in self.requests:
             kept, _ = await self.keeper.get(self.family, request, self.renderer.render)
-            before[request.place] = kept.tile.unpacked()
+            before[request] = kept.tile.unpacked()
         await asyncio.to_thread(self.survey, edits)
         await self.heard()
         for request in self.requests:
             fresh = (await self.renderer.render(request)).data
             was_there = self.memory.get(tile_key(self.family, request)) is not None
             kept, level = await self.keeper.get(self.family, request, self.renderer.render)
-            assert kept.tile.unpacked() == fresh, (request.place, level)
-            if fresh != before[request.place]:
+            assert kept.tile.unpacked() == fresh, (request.place, request.at, level)
+            if fresh != before[request]:
                 self.changed += 1
                 assert not was_there
             else:
