@@ -48,7 +48,8 @@ def text_hashes(texts: pa.Array) -> Hashes:
     if texts.null_count:
         # What lies beneath a null is anybody's guess.
         lengths = np.where(pc.is_valid(texts).to_numpy(zero_copy_only=False), lengths, 0)
-    hashes = lengths.astype(np.uint64)
+    # Mixed before a word meets it: the length of one text and the bytes of another are both small.
+    hashes = _mixed(lengths.astype(np.uint64))
     longest = int(lengths.max(initial=0))
     data = texts.buffers()[2]
     if longest and data is not None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from layers.key_hashes import key_hashes, text_hashes
@@ -11,6 +11,7 @@ _TEXTS = st.lists(st.none() | st.text("ab\0c地", max_size=20) | st.text(max_siz
 
 
 @given(_TEXTS, _TEXTS)
+@example(["a"], ["b\0"])
 def test_texts_have_equal_hashes_if_they_are_equal(
     first: list[str | None], second: list[str | None]
 ) -> None:
