@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ClauseElement, literal
+from sqlalchemy import BindParameter, ClauseElement, literal
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy.sql.visitors import cloned_traverse
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -36,6 +37,20 @@ def compile_template(statement: ClauseElement) -> Template:
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     names = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
     return Template(str(compiled), names, dict(compiled.params))
+
+
+def compile_lasting_template(statement: ClauseElement) -> Template:
+    """Compile a statement that is planned once for all values of its named ``bindparam``s.
+
+    All other values become part of the text, where the planner sees them: what follows from them
+    is then computed once, and each run has few values to bind. They must be those of definitions.
+    """
+    return compile_template(cloned_traverse(statement, {}, {"bindparam": _keep_in_text}))
+
+
+def _keep_in_text(bound: BindParameter[Any]) -> None:
+    if bound.unique:
+        bound.literal_execute = True
 
 
 def compile_for_asyncpg(statement: ClauseElement) -> tuple[str, list[Any]]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnClause, ColumnElement, Select, select
+from sqlalchemy.sql.visitors import iterate
 
 from layers.access import ANONYMOUS, Viewer
 from layers.definition import LayerDefinition
@@ -51,6 +52,16 @@ class TileCut:
     ceiling: int | None = None
     #: For each layer, how many of its features are kept: the most important ones.
     keep: tuple[ColumnElement[int], ...] | None = None
+
+
+def once(expression: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return an expression so that it is computed once a statement, not once a row, if it may be.
+
+    One plan for all values cannot fold what is made of bound values; one of columns stays as it is.
+    """
+    if any(isinstance(part, ColumnClause) for part in iterate(expression)):
+        return expression
+    return select(expression).scalar_subquery()
 
 
 class TileFormat(Protocol):

@@ -11,11 +11,11 @@ from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, bindparam, f
 from layers.access import access_class
 from layers.definition import LayerDefinition
 from layers.queries import Moment, envelope
-from layers.sql import Template, compile_template
+from layers.sql import Template, compile_lasting_template, compile_template
 from layers.tables import TILE_SRID
 from layers.tile_queries import layer_versions
 from tiles.datum_shift import FINER, REACH_UNITS, ShiftedTile
-from tiles.format import TileCut, TileFormat
+from tiles.format import TileCut, TileFormat, once
 from tiles.grids import BUFFER, EXTENT, buffered
 from tiles.limits import MOST_TRIES, features_to_keep
 from tiles.meta_layer import read_number
@@ -149,8 +149,8 @@ class TileRenderer:
             layers,
             request.zoom,
             _numbers(_BOX),
-            envelope(_numbers(_DEGREES)),
-            func.ST_MakeEnvelope(*_numbers(_METRES), TILE_SRID),
+            once(envelope(_numbers(_DEGREES))),
+            once(func.ST_MakeEnvelope(*_numbers(_METRES), TILE_SRID)),
             tile_grid(request.grid).srid,
             extent=EXTENT if request.datum is None else EXTENT * FINER,
             buffer=BUFFER if request.datum is None else REACH_UNITS * FINER,
@@ -165,7 +165,8 @@ class TileRenderer:
             keep=keep if kept else None,
         )
         versions = layer_versions([layer.name for layer in layers]).label("versions")
-        return compile_template(self._format.statement(cut).add_columns(versions))
+        compiled = compile_template if _is_unique(request) else compile_lasting_template
+        return compiled(self._format.statement(cut).add_columns(versions))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The benchmark city in a private cluster: our store, and what the peers are best served with."""
 
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from benchmarks.tiles.peers import ROOT
 from cli.private_cluster import PrivateCluster
 from layers.catalogue import load_catalogue
 from layers.definition import LayerDefinition
+from layers.pyramid_bands import bands_of
+from layers.pyramid_store import PyramidStore
 from layers.tables import city_table, geometry_type, is_current
 from layers.tile_fields import used_fields
 from tests.database import connected
@@ -53,6 +54,8 @@ class City:
     scale: float
     #: Layer → rows that are current.
     rows: dict[str, int] = field(default_factory=dict)
+    #: Layer → seconds that its pyramid took to build, band by band.
+    pyramids: dict[str, list[float]] = field(default_factory=dict)
     #: Layer → columns of the peers' table, besides ``feature_id`` and ``geom``.
     columns: dict[str, list[str]] = field(default_factory=dict)
 
@@ -107,6 +110,7 @@ def loaded(server: PrivateCluster, scale: float, *, fresh: bool, peers: bool = T
         server.ensure_database(city.database)
     subprocess.run([ONEMAP, "migrate"], check=True, env=city.environment(), stdout=sys.stderr)
     _load(city)
+    _build_pyramids(city)
     with connected(city.url) as connection:
         for name in LAYERS:
             table = city_table(_layer(name))
@@ -147,6 +151,26 @@ def _load(city: City) -> None:
         sys.stderr.write(f"loading {survey.name} at scale {city.scale:g} …\n")
         command = [ONEMAP, "load", str(survey), "--layer", name, "--valid-from", "2020-05-01"]
         subprocess.run(command, check=True, env=city.environment(), stdout=subprocess.DEVNULL)
+
+
+def _build_pyramids(city: City) -> None:
+    """Build what pyramids lack (loads build theirs), and note how long each band took."""
+    layers = [layer for layer in map(_layer, LAYERS) if bands_of(layer)]
+    store = PyramidStore(city.url)
+    try:
+        behind = store.behind(layers)
+        if behind:
+            sys.stderr.write(f"building the pyramids of {', '.join(behind)} …\n")
+            command = [ONEMAP, "pyramid", "build", *behind]
+            subprocess.run(command, check=True, env=city.environment(), stdout=sys.stderr)
+        for layer in layers:
+            states = store.states(layer, bands_of(layer))
+            missing = [state.band.zooms for state in states if not state.built or state.behind]
+            if missing:
+                raise RuntimeError(f"the pyramid of {layer.name} lacks zooms {missing}")
+            city.pyramids[layer.name] = [state.seconds for state in states]
+    finally:
+        store.close()
 
 
 def _prepare_peers(city: City) -> None:
@@ -222,5 +246,7 @@ def sample_points(city: City, each: int = 4) -> dict[str, list[tuple[float, floa
 
 
 def summary(city: City) -> str:
-    """Return what was loaded, in a line."""
-    return json.dumps({name: f"{count:,}" for name, count in city.rows.items()}, ensure_ascii=False)
+    """Return what was loaded, and how long its pyramids took, in a line."""
+    rows = ", ".join(f"{name} {count:,}" for name, count in city.rows.items())
+    taken = ", ".join(f"{name} {sum(times):.0f}" for name, times in city.pyramids.items())
+    return f"{rows}; pyramids, seconds at the building of each: {taken}"

@@ -1,5 +1,6 @@
 """The peers, built or fetched from their registries into ``.onemap/peers``, and their versions."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -71,7 +72,10 @@ def tippecanoe() -> Tool:
 
 
 def debian(name: str) -> Tool:
-    """Unpack nginx or wrk from its Debian package, unless it is there."""
+    """Return nginx or wrk of the system, or unpack its Debian package, unless that was done."""
+    installed = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if installed:
+        return Tool(name, _version_of(installed), Path(installed), "the system's packages")
     places = {"nginx": "usr/sbin/nginx", "wrk": "usr/bin/wrk"}
     folder = PEERS / "debian"
     program = folder / places[name]
@@ -83,9 +87,12 @@ def debian(name: str) -> Tool:
             for archive in folder.glob(f"{package}_*.deb"):
                 _run(["dpkg", "-x", str(archive), str(folder)], folder)
                 archive.unlink()
-    told = told_by([str(program), "-v"])
-    found = re.search(r"(\d+\.\d+(?:\.\d+)?)", told)
-    return Tool(name, found.group(1) if found else "?", program, note)
+    return Tool(name, _version_of(str(program)), program, note)
+
+
+def _version_of(program: str) -> str:
+    found = re.search(r"(\d+\.\d+(?:\.\d+)?)", told_by([program, "-v"]))
+    return found.group(1) if found else "?"
 
 
 def libraries() -> str:

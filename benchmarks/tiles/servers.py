@@ -36,6 +36,8 @@ class Server:
     deployment: str = ""
     port: int = 0
     columns: Columns = field(default_factory=dict)
+    #: Where our tiles are kept over restarts; without it, or with others, nowhere.
+    store: Path | None = None
 
     def paths(self, place: Place) -> list[str]:
         """Return the requests that make up one tile of all layers."""
@@ -136,8 +138,13 @@ class Ours(Server):
         more["ONEMAP_EXTRA_MAPS"] = str(city.maps)
         if not cached:
             more |= {"ONEMAP_TILE_CACHE_MB": "0", "ONEMAP_STATEMENT_TIMEOUT_S": "120"}
+            more |= {"ONEMAP_TILE_TIMEOUT_S": "120"}
+        elif self.store is not None:
+            more["ONEMAP_TILE_STORE"] = str(self.store)
         self.deployment = "one process, pool of 4; " + (
-            "as shipped" if cached else "ONEMAP_TILE_CACHE_MB=0, ONEMAP_STATEMENT_TIMEOUT_S=120"
+            "ONEMAP_TILE_CACHE_MB=0, no store, no time limits"
+            if not cached
+            else "as shipped" + (", with a tile store" if self.store is not None else "")
         )
         return [ONEMAP, "serve", "--port", str(self.port)], more
 

@@ -27,6 +27,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   open_file_cache max=100; default_type application/vnd.mapbox-vector-tile;
   server {{ listen 127.0.0.1:{port}; root {folder}/files; add_header Content-Encoding gzip; }}
+  {front}
 }}
 """
 
@@ -45,14 +46,21 @@ class Nginx:
 
 
 @contextmanager
-def nginx(tool: peers.Tool) -> Iterator[Nginx]:
-    """Run nginx with one worker over a folder of files."""
+def nginx(tool: peers.Tool, front: Path | None = None) -> Iterator[Nginx]:
+    """Run nginx with one worker over a folder of files, and with a front of ours if there is one.
+
+    Args:
+        tool: nginx.
+        front: What ``onemap nginx-conf`` printed.
+    """
     folder = peers.PEERS / "nginx"
     (folder / "files").mkdir(parents=True, exist_ok=True)
     os.chmod(folder, 0o755)  # noqa: S103 - nginx's worker is another user
     server = Nginx(_free_port(), folder)
     user = "user root;\n" if os.geteuid() == 0 else ""
-    text = user + _NGINX.format(folder=folder, port=server.port)
+    text = user + _NGINX.format(
+        folder=folder, port=server.port, front=f"include {front};" if front else ""
+    )
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
     command = [str(tool.program), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with (folder / "log").open("wb") as log, _process(command, {}, log):

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from layers.definition import LayerDefinition
 from layers.queries import envelope
-from layers.sql import Template, compile_template
+from layers.sql import Template, compile_lasting_template
 from layers.tables import TILE_SRID
 from layers.tile_queries import layer_versions, tile_rows
 from tiles.format import Numbers, TileCut, TileFormat
@@ -78,7 +78,8 @@ class BatchRenderer:
             return [RenderedTile(b"", ())] * len(places)
         template = self._templates.get(("tiles", z))
         if template is None:
-            template = self._templates["tiles", z] = compile_template(self._statement(z, layers))
+            template = compile_lasting_template(self._statement(z, layers))
+            self._templates["tiles", z] = template
         rows = await self._reader.rows_text(template.sql, template.values(self._values(z, places)))
         limits = self._tileset.limits
         rendered: list[RenderedTile] = []
@@ -105,7 +106,7 @@ class BatchRenderer:
             return []
         template = self._templates.get(("occupied", z))
         if template is None:
-            template = compile_template(self._occupied(z, layers))
+            template = compile_lasting_template(self._occupied(z, layers))
             self._templates["occupied", z] = template
         rows = await self._reader.rows_text(
             template.sql, template.values(self._values(around, places))

@@ -27,7 +27,7 @@ from layers.filters import fits
 from layers.tables import TILE_SRID
 from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
-from tiles.format import TileCut, TileFormat
+from tiles.format import TileCut, TileFormat, once
 from tiles.grids import EXTENT, unit_size
 from tiles.meta_layer import meta_layer
 from tiles.tileset import FULL_DETAIL_ZOOM
@@ -166,7 +166,7 @@ def _tile_shape(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> ColumnE
     if cut.srid != TILE_SRID:
         shape = func.ST_Transform(shape, cut.srid)
     clipped = func.ST_AsMVTGeom(
-        shape, func.ST_MakeEnvelope(*cut.box, cut.srid), cut.extent, cut.buffer, True
+        shape, once(func.ST_MakeEnvelope(*cut.box, cut.srid)), cut.extent, cut.buffer, True
     )
     if layer.geometry.mixed:
         return clipped
