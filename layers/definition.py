@@ -249,6 +249,9 @@ class TileDefinition(_Strict):
     #: Lines and areas whose box is smaller than this many pixels (of 256) are left out below
     #: ``max_zoom_dropping``.
     min_pixels: float = Field(default=1.0, ge=0)
+    #: Tile units (1/4096 of an edge) that tiles reach beyond their edges: at least what the style's
+    #: strokes and circles need, an eighth of a pixel each.
+    buffer: int = Field(default=64, ge=64, le=1024)
     #: An integer field whose larger values matter more; used where a tile must choose.
     importance: Identifier | None = None
     #: From this zoom on tiles show the surveyed geometry; below it, the pyramid's.

@@ -32,9 +32,8 @@ from layers.tile_changes import ZOOMS, Tiles, live_zooms
 from layers.tile_fields import tile_fields
 from layers.versioning import Survey, difference_table, stage_table
 
-#: How far beyond its edge a tile shows features, as a part of its width: its buffer of 64 units of
-#: 4096, and one for rounding.
-REACH = 65 / 4096
+#: Tile units along a tile's edge.
+_EXTENT = 4096
 #: With more changed tiles than so many, a zoom is forgotten as a whole.
 TILE_LIMIT = 200_000
 #: With more changed features than so many, every zoom is.
@@ -69,26 +68,30 @@ def changed_tiles(
         alike[_shown_fields(layer, zoom)].append(zoom)
     fields = tuple(dict.fromkeys(name for group in alike for name in group))
     rows = connection.execute(changed(fields)).all()
-    margin = layer.access.public_precision_m or 0.0
     found: dict[int, Tiles] = {}
     for group, members in alike.items():
         places = [*range(_FIELDS), *(_FIELDS + fields.index(name) for name in group)]
         shapes = touched_shapes([row[place] for place in places] for row in rows)
-        found |= tiles_of(shapes, members, margin)
+        found |= tiles_of(layer, shapes, members)
     return found
 
 
-def tiles_of(shapes: set[bytes], zooms: Sequence[int], margin: float) -> dict[int, Tiles]:
+def tiles_of(layer: LayerDefinition, shapes: set[bytes], zooms: Sequence[int]) -> dict[int, Tiles]:
     """Return the tiles that show any of some shapes (WKB, EPSG:3857), by zoom.
 
     Args:
+        layer: The layer that the shapes are of.
         shapes: The shapes.
         zooms: The zooms wanted.
-        margin: How far, in metres, shapes may be moved before they are shown.
     """
     read = np.array(shapely.from_wkb(list(shapes)), dtype=object)
     there = read[~shapely.is_empty(read)]
-    return dict(tiles_showing(there, zooms, REACH, TILE_LIMIT, margin))
+    # How far beyond its edge a tile shows features, as a part of its width: its buffer, and a unit
+    # for rounding.
+    reach = (layer.tiles.buffer + 1) / _EXTENT
+    # How far shapes may be moved before they are shown.
+    margin = layer.access.public_precision_m or 0.0
+    return dict(tiles_showing(there, zooms, reach, TILE_LIMIT, margin))
 
 
 def _shown_fields(layer: LayerDefinition, zoom: int) -> tuple[str, ...]:

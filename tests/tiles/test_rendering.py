@@ -147,7 +147,7 @@ def test_every_feature_stands_where_it_was_surveyed(render: Render, catalogue: C
     tile = decoded(render(TileRequest(layer_tiles(catalogue.layer("lamp")), PLACE)).data)["lamp"]
     numbers = {entry["properties"]["number"]: entry["geometry"]["coordinates"] for entry in tile}
     # Points in the buffer stay, so that symbols do not break at the edge.
-    reach = 64 / 4096 * (east - west)
+    reach = catalogue.layer("lamp").tiles.buffer / 4096 * (east - west)
     for number in range(1, 121):
         lon, lat = WEST + (number % 20) * STEP, SOUTH + (number // 20) * STEP
         x, y = mercator.forward(np.array([lon]), np.array([lat]))

@@ -24,11 +24,12 @@ from layers.access import access_class
 from layers.change_rows import CHANGE, SHAPE, Span, change_rows
 from layers.definition import FieldType, LayerDefinition
 from layers.filters import fits
+from layers.queries import Box
 from layers.tables import TILE_SRID
 from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
 from tiles.format import TileCut, TileFormat, once
-from tiles.grids import EXTENT, unit_size
+from tiles.grids import BUFFER, EXTENT, unit_size
 from tiles.meta_layer import meta_layer
 from tiles.tileset import FULL_DETAIL_ZOOM
 
@@ -105,16 +106,16 @@ def _rows(layer: LayerDefinition, cut: TileCut) -> Select[Any]:
     """Return the rows that are seen in a tile."""
     fields = _fields(layer, cut)
     if cut.since is not None:
-        return change_rows(layer, cut.viewer, _span(cut), fields, cut.degrees, cut.filter)
+        return change_rows(layer, cut.viewer, _span(cut), fields, _degrees(layer, cut), cut.filter)
     rows = tile_rows(
         layer,
         cut.viewer,
         cut.at,
         cut.as_of,
         fields,
-        cut.degrees,
+        _degrees(layer, cut),
         cut.z,
-        cut.metres,
+        _metres(layer, cut),
         cut.filter,
     )
     if not _is_thinned(layer, cut) or layer.tiles.min_pixels <= 0:
@@ -122,6 +123,31 @@ def _rows(layer: LayerDefinition, cut: TileCut) -> Select[Any]:
     found = rows.subquery("found")
     seen = _size(found.c.tile_geom) >= _least_size(layer, cut.z)
     return select(*found.c).where(or_(found.c.generalised, seen))
+
+
+def _wider(layer: LayerDefinition) -> int:
+    """Return how many units a layer reaches farther beyond the edge than tiles usually do."""
+    return layer.tiles.buffer - BUFFER
+
+
+def _buffer(layer: LayerDefinition, cut: TileCut) -> int:
+    return cut.buffer + _wider(layer) * cut.extent // EXTENT
+
+
+def _metres(layer: LayerDefinition, cut: TileCut) -> ColumnElement[Any]:
+    if not _wider(layer):
+        return cut.metres
+    return once(func.ST_Expand(cut.metres, _wider(layer) * unit_size(cut.z)))
+
+
+def _degrees(layer: LayerDefinition, cut: TileCut) -> Box:
+    margin = _wider(layer) * 360 / (EXTENT << cut.z)
+    if not margin:
+        return cut.degrees
+    if isinstance(cut.degrees, ColumnElement):
+        return once(func.ST_Expand(cut.degrees, margin))
+    west, south, east, north = cut.degrees
+    return (west - margin, south - margin, east + margin, north + margin)
 
 
 def _span(cut: TileCut) -> Span:
@@ -166,11 +192,15 @@ def _tile_shape(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> ColumnE
     if cut.srid != TILE_SRID:
         shape = func.ST_Transform(shape, cut.srid)
     clipped = func.ST_AsMVTGeom(
-        shape, once(func.ST_MakeEnvelope(*cut.box, cut.srid)), cut.extent, cut.buffer, True
+        shape,
+        once(func.ST_MakeEnvelope(*cut.box, cut.srid)),
+        cut.extent,
+        _buffer(layer, cut),
+        True,
     )
     if layer.geometry.mixed:
         return clipped
-    within = rows.c.tile_geom.bool_op("@")(cut.metres)
+    within = rows.c.tile_geom.bool_op("@")(_metres(layer, cut))
     return case((within, _scaled(layer, cut, shape)), else_=clipped)
 
 

@@ -109,8 +109,7 @@ class BandWorker:
 
     def _tiles(self, shapes: Sequence[bytes]) -> dict[int, Tiles]:
         zooms = range(self._band.zooms[0], self._band.zooms[1] + 1)
-        margin = self._task.layer.access.public_precision_m or 0.0
-        return tiles_of(set(shapes), zooms, margin)
+        return tiles_of(self._task.layer, set(shapes), zooms)
 
 
 def source_fields(layer: LayerDefinition, band: PyramidBand) -> tuple[str, ...]:
