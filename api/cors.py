@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 #: Headers of answers that such pages may see.
 EXPOSED = (
+    "accept-ranges",
     "content-crs",
+    "content-range",
     "etag",
     "link",
     "location",

@@ -22,6 +22,8 @@ from layers.reading import CityReader
 from layers.settings import LayersSettings
 from layers.store import Store
 from layers.tile_news import TileNews
+from tiles.archives.shelf import ArchiveShelf
+from tiles.archives.still import StillCity, render_nothing
 from tiles.families import TileFamily, tile_family
 from tiles.keeper import TileKeeper
 from tiles.memory import TileMemory
@@ -76,6 +78,9 @@ class Service:
         self._renderer: TileRenderer | None = None
         self._keeper: TileKeeper | None = None
         self._store_keeper: StoreKeeper | None = None
+        #: Archives that tiles are served from.
+        self.archives: ArchiveShelf | None = None
+        self._is_still = False
         #: One object for each folder.
         self._families: dict[str, TileFamily] = {}
         self._plans: dict[tuple[str, int, Viewer], TilePlan] = {}
@@ -84,20 +89,43 @@ class Service:
     async def start(self) -> None:
         """Open the reader; the database may come up later, its address must be there."""
         if not _has_address(self._layers_settings):
-            _log.error("service.no_database_address")
+            await self._start_without_database()
             return
         reader = CityReader(self._layers_settings, self.catalogue)
         self._store_keeper = self._tile_store(reader)
-        self._keeper = TileKeeper(reader, self.memory, self._store_keeper)
+        self.archives = self._shelf(reader)
+        self._keeper = TileKeeper(reader, self.memory, self._store_keeper, self.archives)
         self.hot.trusted_until = lambda: reader.heard_until
         reader.follow_tiles(self._hear)
         reader.start()
         if self._store_keeper is not None:
             self._store_keeper.start()
+        if self.archives is not None:
+            self.archives.start()
         self._reader = reader
         self._desk = LoadDesk(self._layers_settings.url())
         self._store = Store(self._layers_settings.url(), self.catalogue)
         self._renderer = TileRenderer(self._reader, tile_formats()["mvt"])
+
+    def _shelf(self, heard: CityReader | None) -> ArchiveShelf | None:
+        place = self.settings.archives
+        if place is None:
+            return None
+        failed = self.telemetry.archive_failed
+        return ArchiveShelf(place, self.catalogue, heard, failed, self.memory.clear)
+
+    async def _start_without_database(self) -> None:
+        """Serve archives alone, if there are any to look for."""
+        shelf = self.archives = self._shelf(None)
+        if shelf is None:
+            _log.error("service.no_database_address")
+            return
+        self._is_still = True
+        self._reader = StillCity(self._layers_settings, self.catalogue, shelf)
+        self._keeper = TileKeeper(self._reader, self.memory, None, shelf)
+        self.hot.trusted_until = lambda: float("inf")
+        await shelf.look()
+        shelf.start()
 
     def _tile_store(self, reader: CityReader) -> StoreKeeper | None:
         if self.settings.tile_store is None:
@@ -118,6 +146,8 @@ class Service:
         self.hot.trusted_until = lambda: 0.0
         if self._store_keeper is not None:
             await self._store_keeper.stop()
+        if self.archives is not None:
+            await self.archives.stop()
         if self._reader is not None:
             await self._reader.close()
         for writer in (self._desk, self._store):
@@ -187,6 +217,8 @@ class Service:
 
     async def render(self, request: TileRequest) -> RenderedTile:
         """Cut a tile, which counts in the figures; errors as in ``TileRenderer.render``."""
+        if self._is_still:
+            return await render_nothing(request)
         start = perf_counter()
         rendered = await self.renderer.render(request)
         self.telemetry.rendered(

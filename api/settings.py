@@ -48,6 +48,9 @@ class ApiSettings(BaseSettings):
     tile_store: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = None
     #: Megabytes of tiles that are kept there.
     tile_store_mb: int = Field(default=10_240, ge=1, le=100_000_000)
+    #: Where archives of maps are served from: a folder, or the HTTP(S) address of one, with
+    #: ``MAP.pmtiles`` in it; or the path or address of one archive.
+    archives: Annotated[str | None, BeforeValidator(_unset_if_empty)] = None
     #: Content codings of tiles, the preferred one first; clients choose. gzip costs nothing
     #: (tiles are kept so), the others are made when they are first asked for.
     tile_codings: tuple[Literal["gzip", "br", "zstd"], ...] = ("gzip", "zstd", "br")

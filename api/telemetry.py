@@ -172,6 +172,12 @@ class Telemetry:
             "Whether tiles on disk are used: 1 if the store is clear of all changes heard.",
             registry=self.registry,
         )
+        self._archive_failures = Counter(
+            "onemap_archive_failures",
+            "Archives that could not be used, and tiles of them that could not be read.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._store_failures = Counter(
             "onemap_tile_store_failures",
             "Failures of the disk that tiles are kept on.",
@@ -212,6 +218,10 @@ class Telemetry:
     def store_failed(self, kind: str) -> None:
         """Count a failure of the tile store."""
         self._store_failures.labels(kind).inc()
+
+    def archive_failed(self, kind: str) -> None:
+        """Count a failure of an archive."""
+        self._archive_failures.labels(kind).inc()
 
     def exposition(self) -> bytes:
         """Return all figures in Prometheus' text form."""

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Literal, Protocol
 
 from layers.tile_news import TileNews, tile_code
+from tiles.archives.shelf import ArchiveShelf
 from tiles.families import TileFamily
 from tiles.memory import KeptTile, TileKey, TileMemory, is_touched
 from tiles.packing import PackedTile, pack
@@ -21,7 +22,7 @@ from tiles.request import RenderedTile, TileRequest
 from tiles.store_keeper import StoreKeeper
 from tiles.tile_store import TileStore
 
-Level = Literal["memory", "disk", "shared", "rendered"]
+Level = Literal["memory", "disk", "archive", "shared", "rendered"]
 Render = Callable[[TileRequest], Awaitable[RenderedTile]]
 #: Loads that were recorded before may still become known.
 _SETTLED = timedelta(days=1)
@@ -59,10 +60,17 @@ class _Flight:
 class TileKeeper:
     """The tiles of one process."""
 
-    def __init__(self, hearing: Hearing, memory: TileMemory, store: StoreKeeper | None) -> None:
+    def __init__(
+        self,
+        hearing: Hearing,
+        memory: TileMemory,
+        store: StoreKeeper | None,
+        archives: ArchiveShelf | None = None,
+    ) -> None:
         self._hearing = hearing
         self._memory = memory
         self._store = store
+        self._archives = archives
         self._flights: dict[TileKey, _Flight] = {}
         self._under_way: set[_Flight] = set()
 
@@ -84,6 +92,8 @@ class TileKeeper:
                         del self._flights[flight.key]
         if self._store is not None:
             self._store.hear(news)
+        if self._archives is not None:
+            self._archives.hear(news)
 
     async def get(
         self, family: TileFamily, request: TileRequest, render: Render
@@ -156,11 +166,18 @@ class TileKeeper:
         """Make the tile; nothing if it became old meanwhile."""
         store = self._store.store if self._store is not None else None
         key = flight.key
-        if self._store is None or store is None or not is_stored(key):
+        if not is_stored(key):
             return await self._rendered(flight, request, render, None)
-        tile = await self._from_disk(flight, store)
-        if tile is not None:
-            return self._memory.put(key, tile), "disk"
+        if store is not None:
+            tile = await self._from_disk(flight, store)
+            if tile is not None:
+                return self._memory.put(key, tile), "disk"
+        if self._archives is not None:
+            tile = await self._archives.tile(key, _place(key))
+            if tile is not None and not flight.needs:
+                return self._memory.put(key, tile), "archive"
+        if store is None:
+            return await self._rendered(flight, request, render, None)
         async with store.keys.held(_place(key)) as waited:
             if waited:
                 tile = await self._from_disk(flight, store)

@@ -22,9 +22,8 @@ from layers.catalogue import Catalogue
 from layers.errors import InvalidValue
 from layers.map_definition import MapDefinition
 from layers.settings import LayersSettings
-from tiles.archives.errors import BadArchive
 from tiles.archives.facts import BakeScope
-from tiles.archives.reading import ArchiveFile
+from tiles.archives.reading import open_archive
 from tiles.baking.bake import Bake, Baked, BakeProgress
 from tiles.baking.hands import own_hands
 from tiles.baking.work import BakeTask, bake_task, reader_of
@@ -135,10 +134,7 @@ def _scope(
 
 
 def _scope_of(archive: Path) -> BakeScope:
-    try:
-        file = ArchiveFile(archive)
-    except OSError as error:
-        raise BadArchive(f"{archive} cannot be read: {error.strerror}") from error
+    file = open_archive(archive)
     file.close()
     return file.contents.facts.scope
 

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,9 @@ from cli.signals import orderly_end
 from etl.settings import EtlSettings
 from etl.worker import die_with_parent
 from layers.connection_room import refuse_want_of_room
+from layers.errors import InvalidValue
 from layers.settings import LayersSettings
+from tiles.archives.reading import open_archive
 
 
 def register(app: typer.Typer) -> None:
@@ -37,14 +40,21 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Server processes on the one port.")
     ] = 1,
+    archive: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Serve a baked archive alone, without a database."),
+    ] = None,
 ) -> None:
     """Serve the map, the tiles and the API over the database of ONEMAP_DATABASE_URL."""
     service = read_settings(ApiSettings)
     layers = read_settings(LayersSettings)
-    url = database_url(layers)
-    catalogue = catalogue_of(layers)
     if host is not None:
         service = service.model_copy(update={"host": host})
+    if archive is not None:
+        _serve_archive(service, layers, archive, port, workers)
+        return
+    url = database_url(layers)
+    catalogue = catalogue_of(layers)
     with claimed_address(service.host, service.port if port is None else port) as claimed:
         refuse_unready(url, catalogue)
         refuse_want_of_room(url, workers, layers.pool_size)
@@ -60,6 +70,36 @@ def serve(
                         claimed,
                         lambda: typer.echo(told),
                     )
+        except KeyboardInterrupt:
+            typer.echo("Stopped.")
+
+
+def _serve_archive(
+    service: ApiSettings, layers: LayersSettings, archive: Path, port: int | None, workers: int
+) -> None:
+    """Serve one archive in this process.
+
+    Raises:
+        BadArchive: It cannot be used.
+        InvalidValue: More than one process is wanted.
+    """
+    if workers > 1:
+        raise InvalidValue("--archive is served by one process: leave --workers out")
+    opened = open_archive(archive)
+    scope = opened.contents.facts.scope
+    opened.close()
+    catalogue = catalogue_of(layers)
+    catalogue.map(scope.map)
+    service = service.model_copy(
+        update={"archives": str(archive.resolve()), "default_map": scope.map}
+    )
+    alone = layers.model_copy(update={"database_url": None})
+    app = create_app(service, alone, catalogue, read_settings(EtlSettings))
+    with claimed_address(service.host, service.port if port is None else port) as claimed:
+        told = f"One Map serves {archive.name} on {address_of(claimed)}/"
+        try:
+            with orderly_end():
+                serve_until_stopped(app, claimed, lambda: typer.echo(told))
         except KeyboardInterrupt:
             typer.echo("Stopped.")
 

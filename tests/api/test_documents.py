@@ -39,6 +39,7 @@ def get(client: httpx.Client, path: str) -> dict[str, Any]:
 
 def test_the_routers_and_formats_found() -> None:
     assert router_modules() == (
+        "archives",
         "codes",
         "collections",
         "health",

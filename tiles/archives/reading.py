@@ -5,6 +5,7 @@ The directories of an archive in a file are all read when it is opened; 37 bytes
 
 import mmap
 import os
+import weakref
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -129,6 +130,18 @@ def _all_entries(root: Entries, leaves: bytes) -> Entries:
     )
 
 
+def open_archive(path: Path) -> "ArchiveFile":
+    """Open an archive that somebody named.
+
+    Raises:
+        BadArchive: If it is damaged, cut short, not of this program, or cannot be read.
+    """
+    try:
+        return ArchiveFile(path)
+    except OSError as error:
+        raise BadArchive(f"{path} cannot be read: {error.strerror}") from error
+
+
 class ArchiveFile:
     """An archive in a file, which stays the same while it is open even if it is replaced.
 
@@ -144,6 +157,8 @@ class ArchiveFile:
         """
         self.path = path
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Who lets go of an archive need not know who still reads it.
+        self._end = weakref.finalize(self, os.close, self._file)
         try:
             self.size = os.fstat(self._file).st_size
             self.identity = file_identity(os.fstat(self._file))
@@ -151,10 +166,10 @@ class ArchiveFile:
                 self._read(0, ROOT_END), self.size, self._read
             )
         except BadArchive as error:
-            os.close(self._file)
+            self._end()
             raise BadArchive(f"the archive {path} cannot be used: {error}") from error
         except OSError:
-            os.close(self._file)
+            self._end()
             raise
         self._directory = Directory.of(self._entries)
 
@@ -162,13 +177,21 @@ class ArchiveFile:
         return os.pread(self._file, length, offset)
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+        """Close the file, unless it is closed."""
+        self._end()
 
     @property
     def is_as_opened(self) -> bool:
         """Whether nobody wrote to the file since it was opened."""
         return file_identity(os.fstat(self._file)) == self.identity
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return some of the file's bytes.
+
+        Raises:
+            OSError: If the disk fails.
+        """
+        return self._read(offset, length)
 
     @contextmanager
     def mapped(self) -> Iterator[memoryview]:

@@ -14,10 +14,9 @@ from layers.catalogue import Catalogue
 from layers.errors import OneMapError
 from layers.reading import CityReader
 from layers.tile_news import TileChange, read_tile_versions
-from tiles.archives.errors import BadArchive
 from tiles.archives.facts import ArchiveFacts
 from tiles.archives.index import overlaid
-from tiles.archives.reading import ArchiveFile
+from tiles.archives.reading import ArchiveFile, open_archive
 from tiles.archives.tile_ids import Ids
 from tiles.archives.writing import write_archive
 from tiles.baking.chunks import Chunk
@@ -138,10 +137,7 @@ class Bake:
 
     def _base(self, target: Path, name: str, now: dict[str, int]) -> ArchiveFile | None:
         """Return the archive to refresh; nothing where all of it must be baked anew."""
-        try:
-            base = ArchiveFile(target)
-        except OSError as error:
-            raise BadArchive(f"{target} cannot be read: {error.strerror}") from error
+        base = open_archive(target)
         facts = base.contents.facts
         known = facts.tile_versions
         grown = all(known.get(layer, 0) <= version for layer, version in now.items())
