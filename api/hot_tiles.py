@@ -180,7 +180,8 @@ class HotTiles:
             if tile.pinned != sum(known.get(name, 0) for name in tile.map_layers):
                 del self._paths[path]
                 return False
-        version = sum(known.get(name, 0) for name in tile.layers)
+        # A tile may have been rendered after a change that is not heard of yet.
+        version = max(sum(known.get(name, 0) for name in tile.layers), tile.kept.version)
         tile.version_line = b"x-data-version: %d\r\n" % version
         tile.epoch = self._epoch
         return True

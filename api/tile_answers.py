@@ -75,7 +75,10 @@ class TileAnswers:
         if wish.path is not None and (wish.pinned is None or is_pinned):
             self._prepare(kept, wish, wish.path)
         headers = self._headers(kept, coding, immutable=is_pinned)
-        version = max(kept.version, service.tile_version(plan.layers))
+        version = kept.version
+        if version == 0 or service.memory.holds(kept):
+            # What changed since it was made did not touch it.
+            version = max(version, service.tile_version(plan.layers))
         headers += [(b"x-data-version", b"%d" % version), (b"x-cache", level.encode())]
         if level != "memory":
             headers.append((b"server-timing", b"%s;dur=%.1f" % (level.encode(), seconds * 1000)))

@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import geopandas  # noqa: E402
+import httpx  # noqa: E402
 import shapely  # noqa: E402
 from sqlalchemy import text  # noqa: E402
 
@@ -46,7 +47,7 @@ from tiles.tile_grids import tile_grid  # noqa: E402
 
 SAMPLE_S, LOAD_S = 10.0, 20.0
 MEMORY_GROWTH = 1.05
-CACHE_MB, STORE_MB = 24, 64
+CACHE_MB, STORE_MB = 8, 32
 _LENGTH = re.compile(rb"content-length: (\d+)")
 _ETAG = re.compile(rb"etag: (\S+)")
 
@@ -61,6 +62,8 @@ class Sample:
     files: int
     connections: int
     store_files: int
+    #: Kilobytes of tiles in memory, as one process tells.
+    cache_kb: int
     #: Of the database's sessions with the server, kilobytes that are theirs alone.
     sessions_kb: int
     answers: int
@@ -175,7 +178,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def sample(begun: float, server: int, url: str, store: Path, tally: Tally) -> Sample:
+def cached_kb(port: int) -> int:
+    """Return the kilobytes of tiles that a server says it has in memory."""
+    told = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    found = re.search(r"^onemap_tile_cache_bytes (\S+)", told, re.MULTILINE)
+    return int(float(found[1]) / 1024) if found else 0
+
+
+def sample(begun: float, server: int, port: int, url: str, store: Path, tally: Tally) -> Sample:
     """Look at a server and its sessions."""
     with connected(url) as connection:
         sessions = connection.execute(
@@ -189,6 +199,7 @@ def sample(begun: float, server: int, url: str, store: Path, tally: Tally) -> Sa
         sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in processes),
         len(pids),
         sum(len(files) for _, _, files in os.walk(store)),
+        cached_kb(port),
         sum(map(memory_kb, pids)),
         tally.statuses.total(),
     )
@@ -267,7 +278,7 @@ async def busy(options: argparse.Namespace, port: int, server: int, url: str, wo
     clients = [Client(port, catalogue, tally, seed) for seed in range(options.clients)]
     samples: list[Sample] = []
     await asyncio.gather(
-        watch(end, partial(sample, begun, server, url, work / "store", tally), samples),
+        watch(end, partial(sample, begun, server, port, url, work / "store", tally), samples),
         loads(work, levels, tally, end),
         *(client.run(end) for client in clients),
     )

@@ -91,6 +91,10 @@ class TileMemory:
             self._tiles.move_to_end(key)
         return kept
 
+    def holds(self, kept: KeptTile) -> bool:
+        """Tell whether a tile is still kept: nothing was heard that made it old."""
+        return self._tiles.get(kept.key) is kept
+
     def touch(self, kept: KeptTile) -> None:
         """Count a use of a tile that is kept."""
         self._tiles.move_to_end(kept.key)
