@@ -169,7 +169,7 @@ export class App {
       if (state.map !== this.state.map) {
         this.#closeInspector();
       }
-      const before = this.view === null ? false : this.state.debug;
+      const before = this.view === null ? state.debug : this.state.debug;
       this.state = state;
       await this.#draw(info);
       if (state.debug !== before) {
@@ -190,7 +190,7 @@ export class App {
     if (this.view) {
       await this.view.change(info.name, lang, this.#drawn());
     } else {
-      this.view = await MapView.open(this.#shell.map, info, lang, this.#drawn(), {
+      this.view = await MapView.open(this.#shell.map, info, lang, this.#drawn(), this.state.debug, {
         onPick: (hits) => {
           this.#pick(hits);
         },

@@ -103,6 +103,7 @@ export class MapView {
     info: MapInfo,
     lang: Language,
     drawn: Drawn,
+    debug: boolean,
     events: ViewEvents,
   ): Promise<MapView> {
     const loaded = await load(info.name, lang);
@@ -120,6 +121,8 @@ export class MapView {
       fadeDuration: 150,
     });
     const view = new MapView(map, loaded, drawn, lang);
+    // Before the first tile is asked for.
+    view.#overlay.show(debug);
     view.#listen(events);
     return view;
   }
@@ -155,7 +158,7 @@ export class MapView {
   setDebug(on: boolean): void {
     this.#overlay.show(on);
     // Only tiles that are asked for from now on are known.
-    this.#askAgain();
+    this.map.refreshTiles(SOURCE);
   }
 
   #askAgain(): void {
