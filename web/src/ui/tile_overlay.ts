@@ -118,6 +118,13 @@ export class TileOverlay {
     return tilesOver([bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()], z);
   }
 
+  /** Where a tile's label stands: in its upper left corner, as far as that is on screen. */
+  #corner(place: TilePlace): [number, number] {
+    const [west, , , north] = boxOf(place);
+    const bounds = this.#map.getBounds();
+    return [Math.max(west, bounds.getWest()), Math.min(north, bounds.getNorth())];
+  }
+
   #draw(): void {
     const places = this.#on ? this.#inView() : [];
     const wanted = new Set(places.map(keyOf));
@@ -128,11 +135,11 @@ export class TileOverlay {
       }
     }
     places.forEach((place) => {
-      if (!this.#labels.has(keyOf(place))) {
-        const [west, , , north] = boxOf(place);
-        const label = new Marker({ element: h("div", { class: "tile-facts" }), anchor: "top-left" });
-        this.#labels.set(keyOf(place), label.setLngLat([west, north]).addTo(this.#map));
-      }
+      const at = this.#corner(place);
+      const label =
+        this.#labels.get(keyOf(place)) ??
+        new Marker({ element: h("div", { class: "tile-facts" }), anchor: "top-left" }).setLngLat(at).addTo(this.#map);
+      this.#labels.set(keyOf(place), label.setLngLat(at));
       this.#label(place);
     });
     this.#borders(places);
