@@ -64,8 +64,10 @@ describe("an answer", () => {
   it("without headers tells what can be seen", () => {
     const facts = factsOf(place, { status: 204, headers: new Headers() }, new ArrayBuffer(0), 3);
     expect(facts).toMatchObject({ sent: 0, milliseconds: 3, cache: null, truncated: [], version: null });
-    expect(serverTime("miss, db;desc=x;dur=4")).toBe(4);
-    expect(serverTime("cache")).toBeNull();
+    expect(serverTime("disk;dur=4", "disk")).toBe(4);
+    // Left over from an earlier answer.
+    expect(serverTime("rendered;dur=1133.3", "memory")).toBeNull();
+    expect(serverTime(null, null)).toBeNull();
   });
 });
 

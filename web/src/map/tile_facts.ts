@@ -104,10 +104,13 @@ function featuresOf(layer: Reader): number {
   return count;
 }
 
-/** The server's own time in a Server-Timing header; null if it says none. */
-export function serverTime(header: string | null): number | null {
-  const found = /;\s*dur=([\d.]+)/.exec(header ?? "");
-  return found ? Number(found[1]) : null;
+/**
+ * The server's own time in a Server-Timing header for a tile that came from `cache`; null if it
+ * says none. A browser that hears "not modified" keeps the header of an earlier answer.
+ */
+export function serverTime(header: string | null, cache: string | null): number | null {
+  const [name, time] = (header ?? "").split(";dur=");
+  return time !== undefined && name === cache ? Number(time) : null;
 }
 
 /** What an answer tells of a tile. */
@@ -125,7 +128,7 @@ export function factsOf(
     sent: length > 0 ? length : body.byteLength,
     size: body.byteLength,
     features: countFeatures(new Uint8Array(body)),
-    milliseconds: serverTime(headers.get("server-timing")) ?? waited,
+    milliseconds: serverTime(headers.get("server-timing"), headers.get("x-cache")) ?? waited,
     cache: headers.get("x-cache"),
     truncated: (headers.get("x-truncated") ?? "").split(",").filter((name) => name !== ""),
     version: headers.get("x-data-version"),
