@@ -12,7 +12,7 @@ from api.hot_tiles import HotTiles
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
 from etl.settings import EtlSettings
-from layers.access import ANONYMOUS, Viewer, may_know
+from layers.access import Viewer, may_know
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import DatabaseUnavailable, UnknownLayer
@@ -30,7 +30,7 @@ from tiles.memory import TileMemory
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
 from tiles.request import RenderedTile, TileRequest
-from tiles.store_keeper import StoreKeeper, StorePlace
+from tiles.store_keeper import StoreKeeper, StorePlace, public_families
 from tiles.tile_store import TileStore
 from tiles.tileset import TileSet, layer_tiles, map_tiles
 
@@ -131,10 +131,7 @@ class Service:
         if self.settings.tile_store is None:
             return None
         place = StorePlace(self.settings.tile_store, self.settings.tile_store_mb * _MEGABYTE)
-        public = [
-            tile_family(map_tiles(self.catalogue, entry, ANONYMOUS), ANONYMOUS)
-            for entry in self.catalogue.maps.values()
-        ]
+        public = public_families(self.catalogue)
         return StoreKeeper(place, reader, self.catalogue, public, self.telemetry.store_failed)
 
     def _hear(self, news: TileNews) -> None:

@@ -12,16 +12,18 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from layers.access import ANONYMOUS
 from layers.catalogue import Catalogue
 from layers.errors import OneMapError
 from layers.tile_news import TileChange, TileNews
-from tiles.families import TileFamily
+from tiles.families import TileFamily, tile_family
 from tiles.file_locks import try_file_lock
 from tiles.front import Front
 from tiles.generation import generation
 from tiles.memory import TileKey, is_touched
 from tiles.store_usage import make_room
 from tiles.tile_store import TileStore, UnfitStore
+from tiles.tileset import map_tiles
 
 _log = structlog.get_logger(__name__)
 _Given = ParamSpec("_Given")
@@ -63,6 +65,12 @@ class StorePlace:
 
     root: Path
     max_bytes: int
+
+
+def public_families(catalogue: Catalogue) -> list[TileFamily]:
+    """Return the families of what anybody may see, which a store has folders for by name."""
+    tilesets = [map_tiles(catalogue, entry, ANONYMOUS) for entry in catalogue.maps.values()]
+    return [tile_family(tileset, ANONYMOUS) for tileset in tilesets]
 
 
 class StoreKeeper:
@@ -115,6 +123,11 @@ class StoreKeeper:
     def is_clear(self) -> bool:
         """Whether the store is clear of all changes that were heard."""
         return self._in_step and not self._pending
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the store holds as much as it may, so that tiles go as others come."""
+        return self._opened is not None and self._opened.usage.bytes >= self._place.max_bytes
 
     def may_read(self, key: TileKey) -> bool:
         """Tell whether the store's tile would be one of today."""

@@ -139,6 +139,16 @@ class TileStore:
             remove(path)
             return None
 
+    def holds(self, family: TileFamily, zoom: int, code: int) -> bool:
+        """Tell whether a tile is kept, sound or not.
+
+        Raises:
+            OSError: If the disk fails.
+        """
+        return os.path.exists(
+            f"{self._root}/{self.name(family, zoom, code)}"
+        ) or empty_tiles.is_empty(self._root / EMPTY, family.folder, zoom, code)
+
     def write(
         self,
         family: TileFamily,

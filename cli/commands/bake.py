@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from api.settings import ApiSettings
 from cli.city import catalogue_of, database_url, refuse_unready
 from cli.settings import read_settings
 from cli.signals import orderly_end
+from cli.store_filling import fill_store
 from gis.times import parse_instant
 from layers.catalogue import Catalogue
 from layers.errors import InvalidValue
@@ -25,7 +27,8 @@ from layers.settings import LayersSettings
 from tiles.archives.facts import BakeScope
 from tiles.archives.reading import open_archive
 from tiles.baking.bake import Bake, Baked, BakeProgress
-from tiles.baking.hands import own_hands
+from tiles.baking.cluster import cluster_hands
+from tiles.baking.hands import Hands, own_hands
 from tiles.baking.work import BakeTask, bake_task, reader_of
 
 _ZOOMS = re.compile(r"([0-9]{1,2})(?:-([0-9]{1,2}))?")
@@ -62,9 +65,19 @@ def bake(
         Path | None,
         typer.Option(metavar="FILE", help="Bring an archive up to date: only what changed."),
     ] = None,
+    into_store: Annotated[
+        bool,
+        typer.Option("--into-store", help="Render what ONEMAP_TILE_STORE lacks, not an archive."),
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="With --into-store: again after each change.")
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(min=1, max=256, help="Connections at once; one more than processors."),
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Render on a Dask cluster's workers.")
     ] = None,
 ) -> None:
     """Render all tiles of a map, as anybody may see them, into one PMTiles archive.
@@ -84,11 +97,17 @@ def bake(
         catalogue.map(scope.map)
     refuse_unready(url, catalogue)
     task = bake_task(settings, catalogue, scope)
+    count = workers or (os.cpu_count() or 1) + 1
+    if into_store or follow:
+        if any(given is not None for given in (at, as_of, out, refresh, dask)):
+            raise InvalidValue("--into-store renders the map of now here: give only zooms and bbox")
+        fill_store(task, catalogue, read_settings(ApiSettings), count, follow=follow)
+        return
     try:
         with orderly_end(), _shown() as show:
-            count = workers or (os.cpu_count() or 1) + 1
+            hands = own_hands(task, count) if dask is None else cluster_hands(task, dask)
             done = asyncio.run(
-                _bake(task, catalogue, target, count, show, refresh=refresh is not None)
+                _bake(task, catalogue, target, hands, show, refresh=refresh is not None)
             )
     except KeyboardInterrupt:
         typer.echo(f"Stopped: what is rendered is kept in {target}.part for the next time.")
@@ -100,15 +119,15 @@ async def _bake(
     task: BakeTask,
     catalogue: Catalogue,
     target: Path,
-    workers: int,
+    hands: AbstractAsyncContextManager[Hands],
     tell: Callable[[BakeProgress], None],
     *,
     refresh: bool,
 ) -> Baked:
-    reader = reader_of(task, workers)
+    reader = reader_of(task, (os.cpu_count() or 1) + 1)
     try:
-        async with own_hands(task, workers) as hands:
-            return await Bake(task, catalogue, reader, hands).run(target, tell, refresh=refresh)
+        async with hands as lent:
+            return await Bake(task, catalogue, reader, lent).run(target, tell, refresh=refresh)
     finally:
         await reader.close()
 

@@ -124,6 +124,11 @@ class Workbench:
         self._reader = reader_of(task, 1)
         self._renderer = renderer_of(task, self._reader)
 
+    def close(self) -> None:
+        """Give back the connection."""
+        self._runner.run(self._reader.close())
+        self._runner.close()
+
     def make(self, chunk: Chunk) -> bytes:
         """Return what ``make_chunk`` makes of a chunk."""
         return self._runner.run(make_chunk(self._renderer, chunk))
