@@ -1,4 +1,4 @@
-"""Bakes: ours against martin-cp, once there is a command of ours to compare."""
+"""Bakes: ours against martin-cp."""
 
 import json
 import os
