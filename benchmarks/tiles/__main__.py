@@ -67,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--zoom-budget", type=float, default=60.0, help="seconds a zoom and pass")
     parser.add_argument("--trace-budget", type=float, default=45.0, help="seconds a trace and pass")
     parser.add_argument("--against-scale", type=float, default=10.0, help="for the part scale")
+    parser.add_argument("--bake-zooms", default="6-14", help="LOW-HIGH, for the part bake")
     parser.add_argument("--parallel", type=int, help="max_parallel_workers_per_gather for all")
     parser.add_argument("--pg-tileserv", type=Path, help="a pg_tileserv built elsewhere")
     parser.add_argument("--quick", action="store_true", help="one pass, short budgets")
@@ -154,6 +155,19 @@ def live_part(setting: Setting) -> None:
     shipped.write_live(setting.report, setting.plan, found, setting.servers, setting.traces)
 
 
+def shipped_part(setting: Setting) -> None:
+    """Right after a publish: ours has baked what its archive holds."""
+    ours, prebuilt = setting.server("ours"), ""
+    if ours is not None:
+        folder = setting.city.folder / "archives"
+        prebuilt = bake.baked(setting.city, folder, _bake_zooms(setting))
+        ours.archives = folder
+    city, traces = setting.city, setting.traces
+    shipped.shipped_part(setting.report, setting.plan, setting.servers, city, traces, prebuilt)
+    if ours is not None:
+        ours.archives = None
+
+
 def scale_part(setting: Setting) -> None:
     """Our cold tiles over ten times the data."""
     larger = loaded(
@@ -181,6 +195,13 @@ def warm_part(setting: Setting) -> None:
         "the two cores to itself.",
         figures.table(warm.HEAD, rows),
     )
+    rows = list(warm.front_against_nginx(ours, setting.city, recorded, setting.tools, repeat))
+    setting.report.section(
+        "Warm: nginx in front of ours, over the tile store",
+        "The configuration that `onemap nginx-conf` prints, in the same nginx as the plain files, "
+        f"which it is compared with; measured as above; medians of {repeat}.",
+        figures.table(warm.FRONT_HEAD, rows),
+    )
     cached = [s for s in setting.servers if s.name in ("ours", "martin")]
     rows = list(warm.memory_caches(cached, setting.city, recorded, setting.tools["wrk"], repeat))
     setting.report.section(
@@ -191,16 +212,22 @@ def warm_part(setting: Setting) -> None:
     )
 
 
+def _bake_zooms(setting: Setting) -> tuple[int, int]:
+    low, _, high = setting.options.bake_zooms.partition("-")
+    return int(low), int(high or low)
+
+
 def bake_part(setting: Setting) -> None:
     """Bakes."""
     martin = setting.server("martin")
+    zooms = _bake_zooms(setting)
     rows, note = [], "Martin was not asked for."
     if isinstance(martin, Martin):
-        rows, note = bake.rows(setting.city, martin, (6, 14))
+        rows, note = bake.rows(setting.city, martin, zooms)
         if rows and setting.tools["tippecanoe"].there:
-            columns = martin.layers_at(14)
+            columns = martin.layers_at(zooms[1])
             rows.append(
-                bake.tippecanoe_row(setting.city, setting.tools["tippecanoe"], columns, (6, 14))
+                bake.tippecanoe_row(setting.city, setting.tools["tippecanoe"], columns, zooms)
             )
     setting.report.section("Bake", note, figures.table(bake.HEAD, rows) if rows else "")
 
@@ -226,9 +253,7 @@ def main() -> int:
         look_at_ours(setting)
         run = {
             "live": live_part,
-            "shipped": lambda s: shipped.shipped_part(
-                s.report, s.plan, s.servers, s.city, s.traces
-            ),
+            "shipped": shipped_part,
             "warm": warm_part,
             "scale": scale_part,
             "bake": bake_part,

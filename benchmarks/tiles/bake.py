@@ -1,10 +1,12 @@
-"""Bakes: ours against martin-cp."""
+"""Bakes: ours against martin-cp and tippecanoe."""
 
 import json
 import os
-import re
+import shutil
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks.tiles import figures, peers
@@ -17,28 +19,33 @@ HEAD = ["program", "zooms", "tiles", "s", "tiles/s", "file"]
 
 def rows(city: City, martin: Martin, zooms: tuple[int, int]) -> tuple[list[list[str]], str]:
     """Bake the same layers with both; return the table's rows, and what is to be said of them."""
-    if not _has_bake():
-        return [], "`onemap bake` does not exist here, so nothing was baked."
     folder = city.folder / "bakes"
     folder.mkdir(exist_ok=True)
     made = [_ours(city, folder, zooms)]
     if martin.tool.there:
         made.append(_martin_cp(city, martin, folder, zooms))
     note = (
-        "Whole processes from start to end, one run each; martin-cp composes the layers and "
-        "columns of the deepest zoom at all zooms, since an archive has one source."
+        "Whole processes from start to end, one run each. martin-cp runs once a zoom, as a file "
+        "has one source and the layers and columns differ by zoom; its files are counted together. "
+        "Tiles are those that are not empty; onemap bake also finds out which are."
     )
     return made, note
 
 
-def _has_bake() -> bool:
-    done = subprocess.run([ONEMAP, "bake", "--help"], capture_output=True, check=False)
-    return done.returncode == 0
+def baked(city: City, folder: Path, zooms: tuple[int, int]) -> str:
+    """Bake the map into the folder of archives that a server is given; tell what that took."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    name, span, tiles, taken, *_ = _ours(city, folder, zooms, f"{MAP}.pmtiles")
+    return f"{name} of zooms {span}: {tiles} tiles in {taken} s"
 
 
-def _ours(city: City, folder: Path, zooms: tuple[int, int]) -> list[str]:
-    target = folder / "ours.pmtiles"
+def _ours(
+    city: City, folder: Path, zooms: tuple[int, int], name: str = "ours.pmtiles"
+) -> list[str]:
+    target = folder / name
     target.unlink(missing_ok=True)
+    target.with_name(f"{target.name}.part").unlink(missing_ok=True)
     where = ["--zooms", f"{zooms[0]}-{zooms[1]}", "--out", str(target)]
     start = time.perf_counter()
     subprocess.run(
@@ -49,38 +56,51 @@ def _ours(city: City, folder: Path, zooms: tuple[int, int]) -> list[str]:
         head = file.read(127)
     # PMTiles 3, header: the number of addressed tiles is the 64-bit number at byte 72.
     tiles = int.from_bytes(head[72:80], "little")
-    return _row("onemap bake", zooms, tiles, taken, target)
+    return _row("onemap bake", zooms, tiles, taken, target.stat().st_size)
 
 
 def _martin_cp(city: City, martin: Martin, folder: Path, zooms: tuple[int, int]) -> list[str]:
-    target = folder / "martin.mbtiles"
-    target.unlink(missing_ok=True)
     command, more = martin.command(city, cached=False)
     program = Path(command[0]).with_name("martin-cp")
-    source = martin.paths((zooms[1], 0, 0))[0].split("/")[1]
     bounds = ",".join(map(str, BOUNDS))
-    arguments = [
-        *("--config", command[2], "--source", source, "--output-file", str(target)),
-        *("--mbtiles-type", "flat", "--bbox", bounds, "--concurrency", str(os.cpu_count() or 1)),
-        *("--min-zoom", str(zooms[0]), "--max-zoom", str(zooms[1])),
-    ]
-    start = time.perf_counter()
-    done = subprocess.run(
-        [str(program), *arguments],
-        check=True,
-        env={**os.environ, **more, "RUST_LOG": "info"},
-        capture_output=True,
-        text=True,
-    )
-    taken = time.perf_counter() - start
-    found = re.findall(r"(\d+) (?:total )?tiles", done.stdout + done.stderr)
-    return _row("martin-cp", zooms, int(found[-1]) if found else 0, taken, target)
+    taken, tiles, octets = 0.0, 0, 0
+    for z in range(zooms[0], zooms[1] + 1):
+        target = folder / f"martin-{z}.mbtiles"
+        target.unlink(missing_ok=True)
+        source = martin.paths((z, 0, 0))[0].split("/")[1]
+        arguments = [
+            *("--config", command[2], "--source", source, "--output-file", str(target)),
+            *("--mbtiles-type", "flat", "--encoding", "gzip", "--bbox", bounds),
+            *(
+                "--concurrency",
+                str(os.cpu_count() or 1),
+                "--min-zoom",
+                str(z),
+                "--max-zoom",
+                str(z),
+            ),
+        ]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [str(program), *arguments],
+            check=False,
+            env={**os.environ, **more},
+            capture_output=True,
+            text=True,
+        )
+        taken += time.perf_counter() - start
+        if done.returncode:
+            told = (done.stderr + done.stdout).strip().splitlines()
+            raise RuntimeError(f"martin-cp fails at zoom {z}: {told[-1] if told else 'no message'}")
+        with closing(sqlite3.connect(target)) as archive:
+            tiles += int(archive.execute("SELECT count(*) FROM tiles").fetchone()[0])
+        octets += target.stat().st_size
+    return _row("martin-cp", zooms, tiles, taken, octets)
 
 
-def _row(name: str, zooms: tuple[int, int], tiles: int, taken: float, file: Path) -> list[str]:
+def _row(name: str, zooms: tuple[int, int], tiles: int, taken: float, octets: int) -> list[str]:
     speed = tiles / taken
     span = f"{zooms[0]}–{zooms[1]}"
-    octets = file.stat().st_size
     return [name, span, f"{tiles:,}", figures.number(taken), figures.number(speed),
             figures.size(octets)]  # fmt: skip
 
@@ -116,4 +136,5 @@ def tippecanoe_row(
     taken = time.perf_counter() - start
     with target.open("rb") as file_:
         head = file_.read(127)
-    return _row("tippecanoe", zooms, int.from_bytes(head[72:80], "little"), taken, target)
+    tiles = int.from_bytes(head[72:80], "little")
+    return _row("tippecanoe", zooms, tiles, taken, target.stat().st_size)

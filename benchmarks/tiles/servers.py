@@ -24,6 +24,7 @@ NO_LIMIT = 100_000_000
 #: Seconds a server may take to start; Martin looks at every table first.
 _START_S = 120.0
 _CACHE_MB = 512
+_PLACES = ("ONEMAP_TILE_STORE", "ONEMAP_ARCHIVES")
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Server:
     columns: Columns = field(default_factory=dict)
     #: Where our tiles are kept over restarts; without it, or with others, nowhere.
     store: Path | None = None
+    #: The folder of archives that ours serves, if there is one.
+    archives: Path | None = None
 
     def paths(self, place: Place) -> list[str]:
         """Return the requests that make up one tile of all layers."""
@@ -139,12 +142,14 @@ class Ours(Server):
         if not cached:
             more |= {"ONEMAP_TILE_CACHE_MB": "0", "ONEMAP_STATEMENT_TIMEOUT_S": "120"}
             more |= {"ONEMAP_TILE_TIMEOUT_S": "120"}
-        elif self.store is not None:
+        if cached and self.store is not None:
             more["ONEMAP_TILE_STORE"] = str(self.store)
+        if cached and self.archives is not None:
+            more["ONEMAP_ARCHIVES"] = str(self.archives)
         self.deployment = "one process, pool of 4; " + (
-            "ONEMAP_TILE_CACHE_MB=0, no store, no time limits"
-            if not cached
-            else "as shipped" + (", with a tile store" if self.store is not None else "")
+            ", ".join(["as shipped", *(name for name in more if name in _PLACES)])
+            if cached
+            else "ONEMAP_TILE_CACHE_MB=0, no store, no archive, time limits of 120 s"
         )
         return [ONEMAP, "serve", "--port", str(self.port)], more
 

@@ -62,8 +62,12 @@ def shipped_part(
     servers: list[Server],
     city: City,
     traces: dict[str, list[Session]],
+    prebuilt: str,
 ) -> None:
-    """Replay the recorded trace twice against each server as it is shipped, caches on."""
+    """Replay the recorded trace twice against each server as it is shipped, caches on.
+
+    ``prebuilt`` says what was made beforehand.
+    """
     found = {server.name: live.Figures() for server in servers}
     sessions = [[p for p in s if p[0] >= plan.trace_zoom] for s in traces["recorded"]]
     for _ in range(plan.repeat):
@@ -75,7 +79,7 @@ def shipped_part(
     report.section(
         f"As shipped, recorded trace from zoom {plan.trace_zoom} on",
         "Caches on as each is deployed; restarted before the first pass, not before the second; "
-        f"median of {plan.repeat}. "
+        f"median of {plan.repeat}. Made beforehand: {prebuilt or 'nothing'}. "
         + "; ".join(f"{s.name}: {s.deployment}" for s in servers)
         + ".",
         figures.table(live.RATE_HEAD, list(live.rate_rows(found))),

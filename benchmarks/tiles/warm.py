@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.tiles import figures, peers
-from benchmarks.tiles.city import City
+from benchmarks.tiles.city import ONEMAP, City
 from benchmarks.tiles.servers import Server, _free_port, _process, get
 from benchmarks.tiles.traces import Place, Session
 
@@ -148,6 +149,85 @@ def against_nginx(
                     figures.number(right, 0),
                     figures.ratio(left / right if left and right else None),
                 ]
+
+
+FRONT_HEAD = ["what", "bytes", "front req/s", "nginx req/s", "front ÷ nginx", "x-cache"]
+
+
+def front_against_nginx(
+    ours: Server, city: City, sessions: list[Session], tools: dict[str, peers.Tool], repeat: int
+) -> Iterator[list[str]]:
+    """Give the rows of our documented front over the tile store, against nginx over plain files.
+
+    One nginx is both: its front server reads what our server stored.
+    """
+    ours.store = peers.PEERS / "store"
+    shutil.rmtree(ours.store, ignore_errors=True)
+    try:
+        with ours.running(city, cached=True):
+            port = _free_port()
+            front = _front_conf(ours, city, port)
+            with nginx(tools["nginx"], front) as files:
+                for wanted in WANTED:
+                    yield from _front_rows(ours, files, (port, wanted), sessions, tools, repeat)
+    finally:
+        ours.store = None
+
+
+def _front_conf(ours: Server, city: City, port: int) -> Path:
+    command = [ONEMAP, "nginx-conf", "--listen", f"127.0.0.1:{port}"]
+    done = subprocess.run(
+        [*command, "--upstream", f"127.0.0.1:{ours.port}"],
+        check=True,
+        env={**city.environment(), "ONEMAP_TILE_STORE": str(ours.store)},
+        capture_output=True,
+        text=True,
+    )
+    path = peers.PEERS / "nginx" / "front.conf"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(done.stdout, encoding="utf-8")
+    return path
+
+
+def _front_rows(
+    ours: Server,
+    files: Nginx,
+    front: tuple[int, int],
+    sessions: list[Session],
+    tools: dict[str, peers.Tool],
+    repeat: int,
+) -> Iterator[list[str]]:
+    port, wanted = front
+    gzip = {"Accept-Encoding": "gzip"}
+    # Choosing asks the server for it, which puts it into the store.
+    tile = choose(ours, sessions, wanted)
+    place = ours.paths(tile.place)[0]
+    path = files.put(f"front-{wanted}.mvt", tile.body)
+    _, headers, body = get(port, place, gzip)
+    if body != tile.body:
+        raise RuntimeError(f"the front answers {place} with other bytes than the server")
+    pairs = (
+        ("200", gzip, gzip),
+        (
+            "304",
+            {**gzip, "If-None-Match": headers["etag"]},
+            {"If-None-Match": get(files.port, path)[1]["etag"]},
+        ),
+    )
+    for what, mine, theirs in pairs:
+        own, other = [], []
+        for _ in range(repeat):
+            own.append(rate(tools["wrk"], port, place, mine)[0])
+            other.append(rate(tools["wrk"], files.port, path, theirs)[0])
+        left, right = figures.middle(own), figures.middle(other)
+        yield [
+            f"tile of {wanted // 1000} KB, {what} ({'/'.join(map(str, tile.place))})",
+            f"{len(tile.body):,}",
+            figures.number(left, 0),
+            figures.number(right, 0),
+            figures.ratio(left / right if left and right else None),
+            headers.get("x-cache", ""),
+        ]
 
 
 MEMORY_HEAD = ["server", "tile", "bytes over the wire", "req/s"]
