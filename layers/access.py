@@ -4,6 +4,7 @@ It is an argument of every query and part of every cache key. Open by default.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from layers.definition import LayerDefinition
 from layers.errors import UnknownLayer
@@ -55,10 +56,15 @@ def access_class(layer: LayerDefinition, viewer: Viewer) -> AccessClass:
     """
     if not may_know(layer, viewer):
         raise UnknownLayer(f"there is no layer '{layer.name}'")
+    return _access_class(layer, viewer.roles)
+
+
+@lru_cache(maxsize=1024)
+def _access_class(layer: LayerDefinition, roles: frozenset[str]) -> AccessClass:
     fields = tuple(
         field.name
         for field in layer.fields
-        if not field.requires_role or not viewer.roles.isdisjoint(field.requires_role)
+        if not field.requires_role or not roles.isdisjoint(field.requires_role)
     )
-    precision = layer.access.public_precision_m if not viewer.roles else None
+    precision = layer.access.public_precision_m if not roles else None
     return AccessClass(layer.name, fields, precision)

@@ -58,7 +58,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="1: a million parcels")
     parser.add_argument("--fresh", action="store_true", help="load the city anew")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--only", default="ours,martin,pg_tileserv,tipg", help="servers")
+    parser.add_argument(
+        "--only", default="ours,martin,pg_tileserv,tipg,tippecanoe", help="programs compared"
+    )
     parser.add_argument("--parts", default="live,shipped,warm,bake", help=", ".join(PARTS))
     parser.add_argument("--zooms", default="8,10,12,14,16", help="zooms timed tile by tile")
     parser.add_argument("--clients", default="4,8", help="clients on the traces")
@@ -106,7 +108,7 @@ def tools_of(options: argparse.Namespace) -> dict[str, peers.Tool]:
             tools[name] = make()
     if "warm" in options.parts:
         tools |= {name: peers.debian(name) for name in ("nginx", "wrk")}
-    if "bake" in options.parts:
+    if "bake" in options.parts and "tippecanoe" in options.only.split(","):
         tools["tippecanoe"] = peers.tippecanoe()
     return tools
 
@@ -199,7 +201,8 @@ def warm_part(setting: Setting) -> None:
     setting.report.section(
         "Warm: nginx in front of ours, over the tile store",
         "The configuration that `onemap nginx-conf` prints, in the same nginx as the plain files, "
-        f"which it is compared with; measured as above; medians of {repeat}.",
+        "which it is compared with: once with nginx's cache of open files, which the front must do "
+        f"without, and once without; measured as above; medians of {repeat}.",
         figures.table(warm.FRONT_HEAD, rows),
     )
     cached = [s for s in setting.servers if s.name in ("ours", "martin")]
@@ -224,7 +227,7 @@ def bake_part(setting: Setting) -> None:
     rows, note = [], "Martin was not asked for."
     if isinstance(martin, Martin):
         rows, note = bake.rows(setting.city, martin, zooms)
-        if rows and setting.tools["tippecanoe"].there:
+        if "tippecanoe" in setting.tools and setting.tools["tippecanoe"].there:
             columns = martin.layers_at(zooms[1])
             rows.append(
                 bake.tippecanoe_row(setting.city, setting.tools["tippecanoe"], columns, zooms)
