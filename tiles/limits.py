@@ -38,7 +38,10 @@ def features_to_keep(
         attempt: How many tries there were with fewer features, from 0.
     """
     keep = fair_shares(shown, most_features)
-    if sum(sizes) <= most_bytes:
+    # With more features than the limit, the first try holds any of them: their bytes tell nothing
+    # that the next rendering of the same tile would tell, too.
+    is_any = attempt == 0 and sum(shown) > most_features
+    if is_any or sum(sizes) <= most_bytes:
         return keep
     allowed = fair_shares(sizes, most_bytes)
     return [

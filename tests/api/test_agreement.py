@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gis import mercator
 from layers.feature_query import BBox
-from tests.api.town import COLUMNS, ROWS, SOUTH, STEP, WEST
-from tiles.grids import BUFFER, EXTENT, tile_box, unit_size
+from tests.api.town import COLUMNS, ROWS, SOUTH, STEP, WEST, read_catalogue
+from tiles.grids import EXTENT, tile_box, unit_size
 from tiles.tileset import FULL_DETAIL_ZOOM
 
 GRID = morecantile.tms.get("WebMercatorQuad")
@@ -18,6 +18,7 @@ GRID = morecantile.tms.get("WebMercatorQuad")
 PLOT_SIZE_M = 256.0
 FROM_ZOOM = {"plot": 8, "lane": 11, "lamp": 6}
 UNITS_A_PIXEL = EXTENT / 256
+CATALOGUE = read_catalogue()
 
 places = st.tuples(
     st.integers(6, 16),
@@ -66,9 +67,10 @@ def test_a_tile_holds_the_features_of_its_box(
         found = [feature["id"] for feature in features]
         assert len(found) == len(set(found))
         assert found == sorted(found)
+        reach = CATALOGUE.layer(layer).tiles.buffer
         # Within a unit of an edge, rounding may decide either way.
         within = ids(client, layer, degrees(box, -2 * unit), date)
-        around = ids(client, layer, degrees(box, (BUFFER + 2) * unit), date)
+        around = ids(client, layer, degrees(box, (reach + 2) * unit), date)
         if z < from_zoom or (layer == "plot" and too_small(z)):
             assert not found
         else:

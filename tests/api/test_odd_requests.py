@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -186,15 +187,31 @@ def test_pipelined_requests_in_any_pieces_get_their_own_tiles_in_order(
     town: str, bodies: dict[str, bytes], turns: list[tuple[str, list[str]]], cuts: list[int]
 ) -> None:
     opened = Answers(town)
+    with closing(opened):
+        take_turns(opened, bodies, turns, cuts)
+
+
+def take_turns(
+    opened: Answers, bodies: dict[str, bytes], turns: list[tuple[str, list[str]]], cuts: list[int]
+) -> None:
     whole = b"".join(asking(path, *lines) for path, lines in turns)
+    # Two lengths break the protocol: the server closes, and its answers may be lost with what was
+    # still under way to it.
+    may_close = any(sum("Length" in line for line in lines) > 1 for _, lines in turns)
     start = 0
     for cut in (*cuts, len(whole)):
-        opened.line.sendall(whole[start : start + cut])
+        try:
+            opened.line.sendall(whole[start : start + cut])
+        except (ConnectionResetError, BrokenPipeError):
+            assert may_close
+            return
         start += cut
     for path, _ in turns:
         answer = opened.next()
         while answer is not None and answer[0] == 100:
             answer = opened.next()
+        if answer is None and may_close:
+            return
         assert answer is not None
         status, head, body = answer
         assert status in (200, 204, 304, 400, 431)
@@ -205,7 +222,6 @@ def test_pipelined_requests_in_any_pieces_get_their_own_tiles_in_order(
             assert body == bodies[path]
         if status == 204:
             assert bodies[path] == b""
-    opened.close()
 
 
 JUNK = st.one_of(

@@ -116,7 +116,7 @@ _KILLED = """
     from layers.pyramid_store import BandWriter, PyramidStore
     from tests.tiles.test_pyramid_histories import LAYER
     from tiles.generaliser import Cell
-from tiles.pyramid.building import build_pyramid
+    from tiles.pyramid.building import build_pyramid
 
     def wait(*_):
         print("here", flush=True)
