@@ -131,6 +131,7 @@ def test_tiles_come_from_the_archive_as_they_would_be_rendered(
         assert not failures(client)
 
 
+@pytest.mark.slow
 def test_touched_tiles_are_rendered_and_the_others_are_not(
     cluster: str, postgis_template: str, catalogue: Catalogue, tmp_path: Path
 ) -> None:
@@ -172,6 +173,7 @@ def refused(place: Path, url: str, catalogue: Catalogue) -> None:
         assert client.get("/archives/town.pmtiles").status_code == 404
 
 
+@pytest.mark.slow
 def test_archives_that_do_not_fit_are_left_alone(
     own_town: tuple[Store, str], catalogue: Catalogue, archive: Path, tmp_path: Path
 ) -> None:

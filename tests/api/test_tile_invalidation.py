@@ -122,6 +122,7 @@ def test_exactly_what_changed_is_forgotten(
     assert two[0].get(dated)[1] == "rendered"
 
 
+@pytest.mark.slow
 def test_tiles_outlive_the_processes(database: str, tmp_path: Path) -> None:
     store = tmp_path / "tiles"
     with town_process(database, store) as one:
@@ -157,6 +158,7 @@ def test_processes_render_a_tile_once_between_them(
     assert levels.count("shared") >= 4
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_process_that_is_killed_renders_itself(
     two: tuple[TownProcess, TownProcess], database: str
 ) -> None:
@@ -174,6 +176,7 @@ def test_who_waits_for_a_process_that_is_killed_renders_itself(
         assert time.monotonic() - start < 2.0
 
 
+@pytest.mark.slow
 def test_processes_killed_under_load_leave_no_wrong_tile(
     database: str, catalogue: Catalogue, tmp_path: Path
 ) -> None:

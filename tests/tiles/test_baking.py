@@ -250,6 +250,7 @@ def test_refreshing_renders_what_changed_and_gives_what_baking_anew_gives(
     assert target.read_bytes() != before
 
 
+@pytest.mark.slow
 def test_refreshing_removes_what_is_gone(
     town: tuple[Store, str], catalogue: Catalogue, tmp_path: Path
 ) -> None:
@@ -277,6 +278,7 @@ def test_an_archive_of_a_past_day_is_not_touched_by_later_surveys(
     assert tiles_of(target) == rendered(url, catalogue, scope)
 
 
+@pytest.mark.slow
 def test_what_changes_meanwhile_is_in_the_archive(
     town: tuple[Store, str], catalogue: Catalogue, tmp_path: Path
 ) -> None:
@@ -314,6 +316,7 @@ def test_there_must_be_an_archive_to_refresh(
         bake(town_url, catalogue, tmp_path / "text", refresh=True)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_rendered_stops_the_bake_and_keeps_the_rest(
     town: tuple[Store, str], catalogue: Catalogue, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_each_parcel_is_one_row_where_nothing_is_simplified() -> None:
     assert (shapely.area(features.shapes[lost - 1]) < 4 * band.unit**2).all()
 
 
+@pytest.mark.slow
 def test_a_dense_city_stays_within_the_budget_and_covers_all_ground() -> None:
     cell = cell_at(12)
     west, south, east, north = cell.box
