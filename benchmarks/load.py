@@ -100,6 +100,8 @@ def onemap_load(url: str, parcels: Path, date: str) -> tuple[Timed, dict[str, An
     environment = _environment(url)
     report = parcels.with_suffix(".report.json")
     command = [ONEMAP, "load", str(parcels), "--layer", "land_parcel", "--valid-from", date]
+    # The pyramid follows a load, and no peer makes one.
+    command.append("--no-pyramid")
     taken = timed([*command, "--report", str(report)], environment)
     return taken, json.loads(report.read_text(encoding="utf-8"))
 
