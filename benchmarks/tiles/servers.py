@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ _PLACES = ("ONEMAP_TILE_STORE", "ONEMAP_ARCHIVES")
 
 
 @dataclass
-class Server:
+class Server(ABC):
     """One server, stopped or running."""
 
     name: str
@@ -42,18 +43,18 @@ class Server:
     #: The folder of archives that ours serves, if there is one.
     archives: Path | None = None
 
+    @abstractmethod
     def paths(self, place: Place) -> list[str]:
         """Return the requests that make up one tile of all layers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self, city: City, *, cached: bool) -> tuple[list[str], dict[str, str]]:
         """Return the command that starts it, and what its environment has besides ours."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ready_path(self) -> str:
         """A path that answers 200 once it serves."""
-        raise NotImplementedError
 
     def layers_at(self, z: int) -> dict[str, tuple[str, ...]]:
         """Return layer → columns of zoom ``z``."""
