@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import shapely
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     DateTime,
     Select,
@@ -120,15 +119,20 @@ def changed_rows(
     """
     held = city_table(layer)
     moment = literal(recorded_at, _TIME)
-    mine: ColumnElement[bool] = true() if features is None else held.c.feature_id.in_(features)
-    return select(
+    rows = select(
         held.c.feature_id,
         held.c.valid_from,
         func.nullif(held.c.valid_to, INFINITY).label("valid_to"),
         (held.c.recorded_from == moment).label("opened"),
         func.ST_AsBinary(held.c.tile_geom).label("wkb"),
         *(held.c[name] for name in fields),
-    ).where(mine, or_(held.c.recorded_from == moment, held.c.recorded_to == moment))
+    ).where(or_(held.c.recorded_from == moment, held.c.recorded_to == moment))
+    if features is None:
+        return rows
+    mine = features.distinct().subquery("mine")
+    # OFFSET 0 keeps PostgreSQL from reading the whole layer: it looks up each feature's rows.
+    found = rows.where(held.c.feature_id == mine.c[0]).offset(0).lateral("found")
+    return select(found).select_from(mine.join(found, true()))
 
 
 def surveyed_changes(survey: Survey) -> Changed:
