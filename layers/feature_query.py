@@ -9,12 +9,21 @@ from gis.times import Interval
 from layers.access import ANONYMOUS, Viewer
 from layers.definition import LayerDefinition
 from layers.errors import InvalidValue
+from layers.filters import Filter
 
 #: West, south, east, north in degrees (EPSG:4490, longitude first).
 BBox = tuple[float, float, float, float]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """A field to sort by; features without a value come last either way."""
+
+    field: str
+    descending: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,9 @@ class FeatureQuery:
     fields: tuple[str, ...] | None = None
     #: Field and the text of its value, all of which must hold.
     equals: tuple[tuple[str, str], ...] = ()
+    filter: Filter | None = None
+    #: What to sort by, the first key first; features equal in all stand in the order of their ids.
+    sort: tuple[SortKey, ...] = ()
     feature_id: int | None = None
     limit: int = 10
     #: Where the page before ended.

@@ -1,9 +1,10 @@
 """A bounded pool of asyncpg connections whose failures are said in domain words."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,7 @@ from sqlalchemy import ClauseElement
 
 from layers.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaConflict
 from layers.settings import LayersSettings
-from layers.sql import compile_for_asyncpg, plan_mode_statement
+from layers.sql import compile_for_asyncpg, local_time_limit, plan_mode_statement
 from layers.turns import Turns
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -39,8 +40,11 @@ _UNFIT = (
 )
 
 
-#: Work that is nobody's in particular.
+_RUN_MIGRATE = "the database is not of the form that the definitions need: run onemap migrate"
+
+#: Work that is nobody's in particular, and that of exports.
 COMMON = "common"
+EXPORTS = "exports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ class ReadingPool:
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._turns = Turns(settings.pool_size, settings.pool_queue, settings.pool_wait_s)
+        # Exports are long: however many are wanted, connections are left for the rest.
+        places = min(settings.export_connections, max(1, settings.pool_size - 1))
+        self._exports = Turns(places, settings.pool_queue, settings.pool_wait_s)
         self._cancelled = 0
         self._timed_out = 0
 
@@ -164,10 +171,47 @@ class ReadingPool:
                 self._cancelled += 1
                 raise
             except _UNFIT as error:
-                raise SchemaConflict(
-                    "the database is not of the form that the definitions need: run onemap migrate"
-                ) from error
+                raise SchemaConflict(_RUN_MIGRATE) from error
             return rows
+
+    async def stream(self, statement: ClauseElement, size: int) -> AsyncGenerator[list[Any]]:
+        """Yield the rows of a statement as one state of the database has them, some at a time.
+
+        The query ends with the iterator: close it (``contextlib.aclosing``) where it is left early.
+
+        Args:
+            statement: What to run.
+            size: The most rows at once.
+
+        Raises:
+            DatabaseUnavailable, SchemaConflict: As in ``fetch``.
+            DatabaseBusy: If no connection became free in time, or as many exports run as may.
+            QueryTimeout: If it took longer than an export may, waiting for whom it is for included.
+        """
+        sql, values = compile_for_asyncpg(statement)
+        limit_s = self._settings.export_timeout_s
+        deadline = perf_counter() + limit_s
+        async with self._exports.turn(COMMON), self.connection(EXPORTS) as connection:
+            try:
+                async with connection.transaction(readonly=True):
+                    await connection.plan_once(False)
+                    limit_sql, limit_values = compile_for_asyncpg(local_time_limit(limit_s))
+                    await connection.execute(limit_sql, *limit_values)
+                    cursor = await connection.cursor(sql, *values)
+                    while rows := await cursor.fetch(size, timeout=limit_s + _GRACE_S):
+                        yield rows
+                        if perf_counter() > deadline:
+                            raise TimeoutError
+            except (asyncpg.QueryCanceledError, TimeoutError) as error:
+                self._timed_out += 1
+                raise QueryTimeout(
+                    f"the export took longer than {limit_s:g} s: ask for less at a time"
+                ) from error
+            except (asyncio.CancelledError, GeneratorExit):
+                self._cancelled += 1
+                raise
+            except _UNFIT as error:
+                raise SchemaConflict(_RUN_MIGRATE) from error
 
     @asynccontextmanager
     async def connection(self, share: str = COMMON) -> AsyncIterator[asyncpg.Connection]:

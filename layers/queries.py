@@ -16,15 +16,14 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    tuple_,
     union_all,
 )
 
 from gis.times import Interval
-from layers.access import AccessClass, access_class
+from layers.access import AccessClass
 from layers.definition import LayerDefinition
 from layers.errors import UnknownField
-from layers.feature_query import BBox, FeatureQuery, read_cursor
+from layers.feature_query import BBox
 from layers.field_values import read_value
 from layers.tables import (
     INFINITY,
@@ -42,8 +41,6 @@ _TIME = DateTime(timezone=True)
 Box = BBox | ColumnElement[Any]
 #: A moment as a value, or as an expression whose value is bound later.
 Moment = datetime | ColumnElement[Any]
-#: Decimals of degrees in GeoJSON: a tenth of a millimetre (survey precision).
-COORDINATE_DECIMALS = 9
 
 
 def layer_rows(
@@ -247,10 +244,10 @@ def envelope(bbox: Sequence[float | ColumnElement[float]]) -> ColumnElement[Any]
 
 def meets(geometry: ColumnElement[Any], bbox: Box) -> list[ColumnElement[bool]]:
     """Return the condition that the spatial index answers."""
-    return [geometry.bool_op("&&")(_box_geometry(bbox))]
+    return [geometry.bool_op("&&")(box_geometry(bbox))]
 
 
-def _box_geometry(bbox: Box) -> ColumnElement[Any]:
+def box_geometry(bbox: Box) -> ColumnElement[Any]:
     """Return a box as a geometry; one whose west is east of its east crosses the antimeridian."""
     if isinstance(bbox, ColumnElement):
         return bbox
@@ -276,78 +273,3 @@ def visible_fields(
         if name not in access.fields:
             raise UnknownField(f"the layer '{layer.name}' has no field '{name}'")
     return wanted
-
-
-def _matching(query: FeatureQuery) -> tuple[Subquery, list[ColumnElement[bool]]]:
-    """Return the rows of a query, before paging, and the conditions on them."""
-    layer = query.layer
-    access = access_class(layer, query.viewer)
-    rows = layer_rows(layer, access, query.at, query.as_of, query.bbox)
-    conditions: list[ColumnElement[bool]] = []
-    if query.bbox is not None:
-        conditions.append(func.ST_Intersects(rows.c.geom, _box_geometry(query.bbox)))
-    for name, text in query.equals:
-        visible_fields(layer, access, (name,))
-        conditions.append(rows.c[name] == read_value(layer.field(name), text))
-    if query.feature_id is not None:
-        conditions.append(rows.c.feature_id == query.feature_id)
-    return rows, conditions
-
-
-def feature_page(query: FeatureQuery) -> Select[Any]:
-    """Return the statement for one page of features, with one row more to tell of a next page.
-
-    Columns: ``feature_id``, ``version``, ``valid_from``, ``valid_to``, ``load_id``, ``source_row``,
-    ``geometry`` (GeoJSON text, longitude first) and the visible fields.
-
-    Raises:
-        UnknownLayer: If the viewer may not know of the layer.
-        UnknownField: If a field is not there for this viewer.
-        InvalidValue: If a value or the cursor cannot be read.
-    """
-    rows, conditions = _matching(query)
-    if query.after is not None:
-        cursor = read_cursor(query.after)
-        place = tuple_(literal(cursor.feature_id), literal(cursor.valid_from, _TIME))
-        conditions.append(tuple_(rows.c.feature_id, rows.c.valid_from) > place)
-        # Implied by the line above, and what lets an index on the id alone begin there.
-        conditions.append(rows.c.feature_id >= cursor.feature_id)
-    fields = visible_fields(query.layer, access_class(query.layer, query.viewer), query.fields)
-    # With a box, "+ 0" keeps the planner from walking the whole id index in order (a plan that
-    # it takes for LIMIT, 7 times slower) instead of the few rows of the spatial index.
-    order = rows.c.feature_id + 0 if query.bbox is not None else rows.c.feature_id
-    return (
-        select(
-            rows.c.feature_id,
-            rows.c.version,
-            rows.c.valid_from,
-            rows.c.valid_to,
-            rows.c.load_id,
-            rows.c.source_row,
-            _geojson(query.layer, rows).label("geometry"),
-            *(rows.c[name] for name in fields),
-        )
-        .where(*conditions)
-        .order_by(order, rows.c.valid_from)
-        .limit(query.limit + 1)
-    )
-
-
-def _geojson(layer: LayerDefinition, rows: Subquery) -> ColumnElement[Any]:
-    """Return GeoJSON text; areas wound as RFC 7946 §3.1.6 wants, outer rings anticlockwise."""
-    area = layer.geometry.dimension == 2
-    geometry = func.ST_ForcePolygonCCW(rows.c.geom) if area else rows.c.geom
-    return func.ST_AsGeoJSON(geometry, COORDINATE_DECIMALS, 0)
-
-
-def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
-    """Return the statement that counts the features of a query, walking ``limit`` + 1 at most."""
-    rows, conditions = _matching(query)
-    capped = select(literal(1)).select_from(rows).where(*conditions).limit(limit + 1)
-    return select(func.count()).select_from(capped.subquery("capped"))
-
-
-def is_unfiltered(query: FeatureQuery) -> bool:
-    """Tell whether a query asks for all of a layer's current state, whose size is kept."""
-    narrowed = (query.bbox, query.at, query.as_of, query.feature_id)
-    return not query.equals and all(part is None for part in narrowed)

@@ -1,6 +1,6 @@
 """The reading side of the city map, for one server process."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, datetime
 from typing import Any
@@ -14,11 +14,18 @@ from layers.access import ANONYMOUS, Viewer, access_class
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
 from layers.errors import FeatureNotFound, LoadNotFound, OneMapError
+from layers.feature_batches import FeatureBatch, feature_batches
 from layers.feature_query import BBox, Cursor, FeatureQuery, write_cursor
+from layers.feature_selection import (
+    GeometryForm,
+    feature_count,
+    feature_page,
+    is_unfiltered,
+    selected_fields,
+)
 from layers.load_notices import LoadNotices
 from layers.load_records import LoadRecord, LoadSelection, load_query, loads_query, read_record
 from layers.pool import PoolFigures, ReadingPool
-from layers.queries import feature_count, feature_page, is_unfiltered, visible_fields
 from layers.readiness import shortcomings
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
@@ -191,8 +198,7 @@ class CityReader:
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
         records = await self._pool.fetch(feature_page(query), f"items/{query.layer.name}")
-        access = access_class(query.layer, query.viewer)
-        fields = visible_fields(query.layer, access, query.fields)
+        fields = selected_fields(query)
         rows = [_feature_row(record, fields) for record in records[: query.limit]]
         more = len(records) > query.limit
         following = write_cursor(Cursor(rows[-1].id, rows[-1].valid_from)) if more else None
@@ -208,6 +214,33 @@ class CityReader:
         share = f"items/{query.layer.name}"
         count = int((await self._pool.fetch(feature_count(query, limit), share))[0][0])
         return count if count <= limit else None
+
+    def batches(
+        self,
+        query: FeatureQuery,
+        *,
+        geometry: GeometryForm,
+        size: int = 2000,
+        limit: int | None = None,
+    ) -> AsyncGenerator[FeatureBatch]:
+        """Yield all features of a query, from its cursor on, in its order, some at a time.
+
+        They are read through a cursor of the database in one transaction that only reads. The
+        query ends with the iterator: close it (``contextlib.aclosing``) where it is left early.
+
+        Args:
+            query: What is wanted; its ``limit`` is that of a page, and does not count here.
+            geometry: How it is written.
+            size: The most features at once.
+            limit: The most features in all.
+
+        Raises:
+            UnknownLayer, UnknownField, InvalidValue: If the query cannot be.
+            DatabaseUnavailable, DatabaseBusy: If the database cannot answer, or as many exports
+                run as may.
+            QueryTimeout: If it takes longer than an export may.
+        """
+        return feature_batches(self._pool, query, geometry=geometry, size=size, limit=limit)
 
     async def feature(self, query: FeatureQuery) -> FeatureRow:
         """Return the one feature that ``query.feature_id`` names, at the query's time.

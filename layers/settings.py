@@ -32,6 +32,11 @@ class LayersSettings(BaseSettings):
     pool_queue: int = Field(default=128, ge=0, le=100_000)
     #: Seconds after which the database gives up a query.
     statement_timeout_s: float = Field(default=15.0, gt=0)
+    #: Exports that may run at once in a server process, each with a connection; one connection
+    #: at least is left for the rest, if there are two.
+    export_connections: int = Field(default=2, ge=1, le=100)
+    #: Seconds that an export may take, the client's reading included.
+    export_timeout_s: float = Field(default=1800.0, gt=0)
     #: Seconds after which rendering a tile is given up, such as one with too costly a filter.
     tile_timeout_s: float = Field(default=10.0, gt=0)
     #: Most rows that a count walks; beyond it the number matched is not given.

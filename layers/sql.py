@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BindParameter, ClauseElement, literal
+from sqlalchemy import BindParameter, ClauseElement, func, literal, select
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.sql.visitors import cloned_traverse
@@ -126,6 +126,11 @@ def analyze_statement(schema: str, table: str, columns: Iterable[str] = ()) -> s
 def plan_mode_statement(*, once: bool) -> str:
     """Return the statement after which a session plans prepared statements once, or as usual."""
     return f"SET plan_cache_mode = {'force_generic_plan' if once else 'auto'}"
+
+
+def local_time_limit(seconds: float) -> ClauseElement:
+    """Return the statement that gives each query of the current transaction so many seconds."""
+    return select(func.set_config("statement_timeout", str(round(seconds * 1000)), True))
 
 
 def create_view_statement(schema: str, name: str, query: ClauseElement) -> str:

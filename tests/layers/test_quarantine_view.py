@@ -12,7 +12,7 @@ from layers.catalogue import load_catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused, SchemaConflict
 from layers.feature_query import FeatureQuery
-from layers.queries import feature_page
+from layers.feature_selection import feature_page
 from layers.sql import compile_for_asyncpg
 from layers.store import BadRow, LoadHeader, Store
 from layers.tile_queries import tile_rows

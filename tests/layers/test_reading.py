@@ -25,7 +25,7 @@ from layers.errors import (
     UnknownLayer,
 )
 from layers.feature_query import FeatureQuery, read_cursor
-from layers.queries import feature_page
+from layers.feature_selection import feature_page
 from layers.reading import CityReader, FeatureRow
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
