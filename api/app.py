@@ -14,7 +14,6 @@ from api.asgi import REQUEST_ID, App
 from api.cors import EXPOSED
 from api.errors import InvalidParameter, UnknownResource
 from api.middleware import RequestFrame
-from api.openapi import openapi_document
 from api.problems import Problem, make_problem, problem_of, status_title
 from api.router_registry import all_routers
 from api.service import Service
@@ -85,14 +84,14 @@ def _framework(service: Service) -> FastAPI:
         description=DESCRIPTION,
         version=_version(),
         lifespan=lifespan,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.service = service
     app.state.tile_answers = TileAnswers(service)
-    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    app.state.definitions = {}
     app.add_exception_handler(OneMapError, _told)
     app.add_exception_handler(HTTPException, _framework_error)
     app.add_exception_handler(RequestValidationError, _framework_error)

@@ -12,7 +12,7 @@ from layers.reading import LayerExtent
 _JSON = "application/json"
 _SCHEMA = "application/schema+json"
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
-_JSON_TYPES: dict[FieldType, dict[str, str]] = {
+JSON_TYPES: dict[FieldType, dict[str, str]] = {
     FieldType.TEXT: {"type": "string"},
     FieldType.INTEGER: {"type": "integer"},
     FieldType.NUMBER: {"type": "number"},
@@ -87,7 +87,7 @@ def _links(layer: LayerDefinition, home: str) -> list[Link]:
 
 def field_schema(field: FieldDefinition, home: str) -> dict[str, Any]:
     """Return a field's JSON schema."""
-    value: dict[str, Any] = {"title": both(field.title), **_JSON_TYPES[field.type]}
+    value: dict[str, Any] = {"title": both(field.title), **JSON_TYPES[field.type]}
     if field.description is not None:
         value["description"] = both(field.description)
     limits = {

@@ -1,13 +1,30 @@
-"""The OpenAPI 3.0 definition, with the service's one form of errors."""
+"""The API definition, as OpenAPI 3.0 and 3.1, with the service's one form of errors.
 
+Paths are relative to the landing page, as OGC's clients and test suites expect them
+(``/collections``, not ``/api/collections``); what lies outside it names its server itself.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.collection_documents import JSON_TYPES
 from api.problems import MEDIA_TYPE
+from layers.access import ANONYMOUS, access_class, may_know
+from layers.catalogue import Catalogue
 
-_VERSION = "3.0.3"
+#: The versions that are offered, the usual one first, and what they call themselves.
+VERSIONS: Mapping[str, str] = MappingProxyType({"3.0": "3.0.3", "3.1": "3.1.0"})
+_HOME = "/api"
+_GEOJSON = {
+    "type": "object",
+    "description": "GeoJSON (RFC 7946).",
+    "required": ["type"],
+    "properties": {"type": {"type": "string", "enum": ["FeatureCollection", "Feature"]}},
+}
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "requestId"],
@@ -26,23 +43,82 @@ _PROBLEM_RESPONSE = {
 }
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """Return the definition of all documented endpoints, in a form that OpenAPI 3.0 has."""
+def media_type_of(version: str) -> str:
+    """Return the media type of the definition in a version."""
+    return f"application/vnd.oai.openapi+json;version={version}"
+
+
+def openapi_document(
+    app: FastAPI, catalogue: Catalogue, base: str, version: str = "3.0"
+) -> dict[str, Any]:
+    """Return the definition of all documented endpoints.
+
+    Args:
+        app: The framework's application.
+        catalogue: Its layers' public fields are the queryables.
+        base: The service's address, without a slash at the end.
+        version: One of ``VERSIONS``; the content is such that it holds in each.
+    """
     document = get_openapi(
         title=app.title,
         version=app.version,
-        openapi_version=_VERSION,
+        openapi_version=VERSIONS[version],
         description=app.description,
         routes=app.routes,
         license_info={"name": "Apache 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
     )
+    document["servers"] = [{"url": f"{base}{_HOME}"}]
     document["components"] = {
-        "schemas": {"Problem": _PROBLEM},
+        "schemas": {
+            "GeoJSON": _GEOJSON,
+            "Problem": _PROBLEM,
+            "Queryables": _queryables(catalogue),
+        },
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     }
-    for path in document["paths"].values():
-        for operation in path.values():
-            # What the framework would answer to a malformed request, this service does not.
-            operation["responses"].pop("422", None)
-            operation["responses"]["default"] = _PROBLEM_RESPONSE
+    paths = document["paths"]
+    document["paths"] = {
+        _relative(path): _path_item(path, operations, base) for path, operations in paths.items()
+    }
     return document
+
+
+def _relative(path: str) -> str:
+    if path == _HOME:
+        return "/"
+    return path.removeprefix(_HOME) if path.startswith(f"{_HOME}/") else path
+
+
+def _path_item(path: str, operations: dict[str, Any], base: str) -> dict[str, Any]:
+    for operation in operations.values():
+        # What the framework would answer to a malformed request, this service does not.
+        operation["responses"].pop("422", None)
+        operation["responses"]["default"] = _PROBLEM_RESPONSE
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "query":
+                # Said even where it is what OpenAPI assumes: OGC's test suites look for it.
+                parameter.setdefault("required", False)
+                parameter.setdefault("style", "form")
+                parameter.setdefault("explode", False)
+    if path == _HOME or path.startswith(f"{_HOME}/"):
+        return operations
+    return {"servers": [{"url": base or "/"}], **operations}
+
+
+def _queryables(catalogue: Catalogue) -> dict[str, Any]:
+    """Return every public field of every public layer, each a query parameter of its layers."""
+    kinds: dict[str, set[str]] = {}
+    for layer in catalogue.layers.values():
+        if may_know(layer, ANONYMOUS):
+            for name in access_class(layer, ANONYMOUS).fields:
+                kinds.setdefault(name, set()).add(JSON_TYPES[layer.field(name).type]["type"])
+    properties = {
+        name: {"type": next(iter(found))} if len(found) == 1 else {}
+        for name, found in sorted(kinds.items())
+    }
+    return {
+        "type": "object",
+        "description": "Fields of the layers; /collections/{layer}/queryables has one layer's.",
+        "properties": properties,
+        "additionalProperties": False,
+    }

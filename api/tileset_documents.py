@@ -23,12 +23,18 @@ def grid_entry(grid: TileGrid, home: str) -> dict[str, Any]:
         "title": both(grid.title),
         **({} if grid.uri is None else {"uri": grid.uri}),
         "crs": grid.crs_uri,
-        "links": [link(address, "self", _JSON, "Definition")],
+        "links": [
+            link(address, "self", _JSON, "Definition"),
+            link(address, "item", _JSON, "Definition"),
+        ],
     }
 
 
 def tileset_entry(tileset: TileSet, grid: TileGrid, home: str, address: str) -> dict[str, Any]:
     """Return the list entry of a tileset.
+
+    Its links lead to documents: clients that follow each of them, as OGC's test suite does, would
+    stumble over the template of the tiles, which the tileset itself has.
 
     Args:
         tileset: The tileset.
@@ -46,10 +52,6 @@ def tileset_entry(tileset: TileSet, grid: TileGrid, home: str, address: str) -> 
         "links": [
             link(own, "self", _JSON, "The tileset"),
             link(scheme, f"{_REL}tiling-scheme", _JSON, "Tile matrix set"),
-            {
-                **link(f"{own}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", "item", MVT, "Tiles"),
-                "templated": True,
-            },
         ],
     }
 
@@ -66,6 +68,8 @@ def tileset(
     box = bounds or entries.bounds
     value = tileset_entry(entries, grid, home, address)
     links = [entry for entry in value["links"] if entry["rel"] != "self"]
+    tiles = f"{address}/{grid.name}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"
+    links.append({**link(tiles, "item", MVT, "Tiles"), "templated": True})
     value |= {
         "description": both(entries.abstract),
         "links": links,

@@ -56,6 +56,13 @@ class Picture:
     states: Mapping[str, int] | None = None
 
 
+class _Told(dict[str, Any]):
+    """A report in which whatever it does not tell is ``None``: not every load has a whole one."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
 def render_report(
     load: Mapping[str, Any], layer: LayerDefinition, catalogue: Catalogue, picture: Picture
 ) -> str:
@@ -67,7 +74,7 @@ def render_report(
         catalogue: The code lists.
         picture: What else to show.
     """
-    report: Mapping[str, Any] = load["report"] or {}
+    report = _Told(load["report"] or {})
     rules = [_rule(entry, place, layer) for place, entry in enumerate(report.get("rules", []))]
     colors = {rule["rule"]: rule["color"] for rule in rules}
     shapes = report.get("bad_shapes", [])

@@ -24,6 +24,10 @@ _PIECE = 256 * 1024
     summary="A map's archive, or ranges of it",
     response_class=Response,
     responses={
+        200: {
+            "description": "The archive.",
+            "content": {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
         206: {"description": "The range that was asked for."},
         304: {"description": "The archive is still the one that the client has."},
         412: {"description": "The archive is not the one that the client has."},

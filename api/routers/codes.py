@@ -4,12 +4,17 @@ from fastapi import APIRouter, Request, Response
 
 from api.answers import json_answer
 from api.dependencies import TheService
+from api.openapi_parts import answers
 from api.query import read_query
 
 router = APIRouter(prefix="/api/codes", tags=["Maps"])
 
 
-@router.get("/{scheme}", summary="A code list")
+@router.get(
+    "/{scheme}",
+    summary="A code list",
+    openapi_extra={"responses": answers("application/json")},
+)
 async def codes(request: Request, scheme: str, service: TheService) -> Response:
     """Return a code list: each code with its names, its parent and its colour."""
     read_query(request.scope["query_string"], ())

@@ -10,6 +10,7 @@ from api.dependencies import TheService, TheViewer
 from api.html import anchor, table
 from api.links import base_url
 from api.negotiation import HTML, Representation, choose
+from api.openapi_parts import DOCUMENT, SCHEMA_DOCUMENT
 from api.query import read_query
 from layers.access import access_class
 
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/api/collections", tags=["Layers"])
 _SCHEMA = Representation(("json",), ("application/schema+json", "application/json"))
 
 
-@router.get("", summary="All layers")
+@router.get("", summary="All layers", openapi_extra=DOCUMENT)
 async def collections(request: Request, service: TheService, viewer: TheViewer) -> Response:
     """Return the descriptions of all layers."""
     home = f"{base_url(request)}/api"
@@ -36,7 +37,7 @@ async def collections(request: Request, service: TheService, viewer: TheViewer) 
     )
 
 
-@router.get("/{layer}", summary="One layer")
+@router.get("/{layer}", summary="One layer", openapi_extra=DOCUMENT)
 async def collection(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -47,7 +48,12 @@ async def collection(
     return document_answer(request, value["title"], value)
 
 
-@router.get("/{layer}/queryables", summary="What a layer's features can be filtered by")
+@router.get(
+    "/{layer}/queryables",
+    summary="What a layer's features can be filtered by",
+    response_class=Response,
+    openapi_extra=SCHEMA_DOCUMENT,
+)
 async def queryables(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -58,7 +64,12 @@ async def queryables(
     return _schema_answer(request, value)
 
 
-@router.get("/{layer}/schema", summary="What a layer's features are")
+@router.get(
+    "/{layer}/schema",
+    summary="What a layer's features are",
+    response_class=Response,
+    openapi_extra=SCHEMA_DOCUMENT,
+)
 async def schema(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
     """Return what features are, as a JSON schema."""
     definition = service.layer(layer, viewer)
@@ -67,7 +78,12 @@ async def schema(request: Request, layer: str, service: TheService, viewer: TheV
     return _schema_answer(request, value)
 
 
-@router.get("/{layer}/feature-schema", summary="The JSON schema of a layer's GeoJSON features")
+@router.get(
+    "/{layer}/feature-schema",
+    summary="The JSON schema of a layer's GeoJSON features",
+    response_class=Response,
+    openapi_extra=SCHEMA_DOCUMENT,
+)
 async def feature_schema(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:

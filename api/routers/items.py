@@ -20,6 +20,7 @@ from api.feature_request import (
 from api.format_registry import feature_formats
 from api.links import Link, base_url, link, with_query
 from api.negotiation import choose
+from api.openapi_parts import answers, query_parameter
 from api.service import Service
 from layers.access import access_class
 from layers.errors import FeatureNotFound
@@ -31,25 +32,18 @@ _MOST_DIGITS = 18
 
 def _documented(parameters: Mapping[str, tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
     """Return OpenAPI's description of query parameters."""
-    entries = []
-    for name, (schema, description) in parameters.items():
-        entry: dict[str, Any] = {
-            "name": name,
-            "in": "query",
-            "description": description,
-            "schema": schema,
-        }
-        if schema.get("type") == "array":
-            entry |= {"style": "form", "explode": False}
-        entries.append(entry)
-    return entries
+    return [
+        query_parameter(name, description, schema)
+        for name, (schema, description) in parameters.items()
+    ]
 
 
+_ANSWERS = answers(*(entry.representation.media_type for entry in feature_formats()))
 _FIELDS = {
     "name": "fields",
     "in": "query",
     "description": "Any queryable of the layer with the value it must have.",
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "schema": {"$ref": "#/components/schemas/Queryables"},
     "style": "form",
     "explode": True,
 }
@@ -58,7 +52,11 @@ _FIELDS = {
 @router.get(
     "",
     summary="Features of a layer",
-    openapi_extra={"parameters": [*_documented(PAGE_PARAMETERS), _FIELDS]},
+    response_class=Response,
+    openapi_extra={
+        "parameters": [*_documented(PAGE_PARAMETERS), _FIELDS],
+        "responses": _ANSWERS,
+    },
 )
 async def items(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
     """Return one page of a layer's features, current unless a time is given."""
@@ -87,7 +85,8 @@ async def items(request: Request, layer: str, service: TheService, viewer: TheVi
 @router.get(
     "/{feature_id}",
     summary="One feature",
-    openapi_extra={"parameters": _documented(ITEM_PARAMETERS)},
+    response_class=Response,
+    openapi_extra={"parameters": _documented(ITEM_PARAMETERS), "responses": _ANSWERS},
 )
 async def item(
     request: Request, layer: str, feature_id: str, service: TheService, viewer: TheViewer

@@ -4,20 +4,26 @@ from importlib.resources import files
 from pathlib import Path
 
 import fastapi_offline
+import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 
 from api.about import DESCRIPTION, TITLE
-from api.answers import document_answer
+from api.answers import bytes_answer, document_answer
 from api.conformance import CONFORMANCE
-from api.errors import UnknownResource
-from api.links import base_url, link
+from api.dependencies import TheService
+from api.errors import InvalidParameter, UnknownResource
+from api.links import Link, base_url, link, with_query
+from api.openapi import VERSIONS, media_type_of, openapi_document
+from api.openapi_parts import DOCUMENT, answers, query_parameter
+from api.query import read_query
 
 router = APIRouter(tags=["Service"])
 
-OPENAPI_MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 _ASSETS = Path(str(files(fastapi_offline))) / "static"
+#: Definitions kept: one for each version and each name that the service goes by.
+_MOST_DEFINITIONS = 16
 #: The documentation page's files, and their media types.
 _ASSET_TYPES = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -26,13 +32,13 @@ _ASSET_TYPES = {
 }
 
 
-@router.get("/api", summary="Landing page")
+@router.get("/api", summary="Landing page", openapi_extra=DOCUMENT)
 async def landing_page(request: Request) -> Response:
     """Return the links to everything else."""
     api = f"{base_url(request)}/api"
     json = "application/json"
     links = [
-        link(f"{api}/openapi.json", "service-desc", OPENAPI_MEDIA_TYPE, "OpenAPI definition"),
+        *_definitions(api),
         link(f"{api}/docs", "service-doc", "text/html", "API documentation"),
         link(f"{api}/conformance", "conformance", json, "Conformance classes"),
         link(f"{api}/collections", "data", json, "Layers"),
@@ -51,11 +57,75 @@ async def landing_page_with_slash(request: Request) -> Response:
     return await landing_page(request)
 
 
-@router.get("/api/conformance", summary="Conformance classes")
+@router.get("/api/conformance", summary="Conformance classes", openapi_extra=DOCUMENT)
 async def conformance(request: Request) -> Response:
     """Return the standards' conformance classes that the service fulfils."""
     title = "符合性类 / Conformance classes"
     return document_answer(request, title, {"conformsTo": list(CONFORMANCE)})
+
+
+@router.get(
+    "/api/openapi.json",
+    summary="API definition",
+    response_class=Response,
+    openapi_extra={
+        "parameters": [
+            query_parameter(
+                "version",
+                "Version of OpenAPI; before the header Accept.",
+                {"type": "string", "enum": list(VERSIONS), "default": next(iter(VERSIONS))},
+            )
+        ],
+        "responses": answers(*(media_type_of(version) for version in VERSIONS)),
+    },
+)
+async def definition(request: Request, service: TheService) -> Response:
+    """Return the definition of the whole API, in OpenAPI 3.0 unless 3.1 is asked for."""
+    version = _wanted_version(request)
+    base = base_url(request)
+    made: dict[tuple[str, str], bytes] = request.app.state.definitions
+    body = made.get((base, version))
+    if body is None:
+        document = openapi_document(request.app, service.catalogue, base, version)
+        body = orjson.dumps(document)
+        if len(made) >= _MOST_DEFINITIONS:
+            made.clear()
+        made[base, version] = body
+    return bytes_answer(request, body, media_type_of(version))
+
+
+def _definitions(api: str) -> list[Link]:
+    """Return links to the definition: the usual version has the plain address."""
+    usual, *others = VERSIONS
+    address = f"{api}/openapi.json"
+    return [
+        link(address, "service-desc", media_type_of(usual), f"OpenAPI {usual} definition"),
+        *(
+            link(
+                with_query(address, {"version": version}),
+                "service-desc",
+                media_type_of(version),
+                f"OpenAPI {version} definition",
+            )
+            for version in others
+        ),
+    ]
+
+
+def _wanted_version(request: Request) -> str:
+    """Return the version that the query or ``Accept`` asks for.
+
+    Raises:
+        InvalidParameter: If ``version`` names none that there is.
+    """
+    given = read_query(request.scope["query_string"], {"version"}).get("version")
+    if given is not None:
+        if given not in VERSIONS:
+            raise InvalidParameter(f"version: '{given}' is not one of {', '.join(VERSIONS)}")
+        return given
+    accept = request.headers.get("accept", "").replace(" ", "").replace('"', "").lower()
+    asked = [name for name in VERSIONS if media_type_of(name) in accept]
+    return asked[0] if asked else next(iter(VERSIONS))
 
 
 @router.get("/api/docs", include_in_schema=False)

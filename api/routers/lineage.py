@@ -11,6 +11,7 @@ from api.dependencies import TheService, TheViewer
 from api.lineage_documents import lineage_document
 from api.links import base_url, link
 from api.load_reports import may_see_values
+from api.openapi_parts import DOCUMENT
 from layers.errors import FeatureNotFound
 from layers.lineage_reading import read_lineage
 
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/api/collections/{layer}/items", tags=["Features"])
 _MOST_DIGITS = 18
 
 
-@router.get("/{feature_id}/lineage", summary="Where a feature came from")
+@router.get("/{feature_id}/lineage", summary="Where a feature came from", openapi_extra=DOCUMENT)
 async def lineage(
     request: Request, layer: str, feature_id: str, service: TheService, viewer: TheViewer
 ) -> Response:

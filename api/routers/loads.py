@@ -31,6 +31,7 @@ from api.load_orders import (
 from api.load_pages import load_page, loads_page
 from api.multipart import boundary_of, receive_upload
 from api.negotiation import DOCUMENT_FORMS, HTML, choose
+from api.openapi_parts import DOCUMENT, query_parameter
 from api.query import read_query
 from api.service import Service
 from api.writing import admit_writer
@@ -118,7 +119,30 @@ async def hand_in(request: Request, service: TheService, viewer: TheViewer) -> R
     return await _accepted(request, service, submitted.load_id)
 
 
-@router.get("", summary="Loads, the youngest first")
+@router.get(
+    "",
+    summary="Loads, the youngest first",
+    openapi_extra={
+        **DOCUMENT,
+        "parameters": [
+            *DOCUMENT["parameters"],
+            query_parameter("layer", "Only loads of this layer."),
+            query_parameter(
+                "status", "Only loads in this state.", {"type": "string", "enum": list(STATUSES)}
+            ),
+            query_parameter(
+                "limit",
+                "The most loads in the answer.",
+                {"type": "integer", "minimum": 1, "maximum": _MOST_LOADS, "default": 50},
+            ),
+            query_parameter(
+                "before",
+                "Only loads older than this one; take it from a 'next' link.",
+                {"type": "integer", "minimum": 1},
+            ),
+        ],
+    },
+)
 async def loads(request: Request, service: TheService, viewer: TheViewer) -> Response:
     """Return a page of loads, by ``layer``, ``status``, ``limit``, and older than ``before``."""
     given = read_query(request.scope["query_string"], ("layer", "status", "limit", "before", "f"))
@@ -148,7 +172,7 @@ async def loads(request: Request, service: TheService, viewer: TheViewer) -> Res
     return json_answer(request, {"loads": documents, "links": links})
 
 
-@router.get("/{load_id}", summary="One load")
+@router.get("/{load_id}", summary="One load", openapi_extra=DOCUMENT)
 async def one_load(
     request: Request, load_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -166,8 +190,12 @@ async def one_load(
 @router.get(
     "/{load_id}/events",
     summary="The progress of a load, as it comes",
+    response_class=Response,
     responses={
-        200: {"content": {"text/event-stream": {}}, "description": "Events until the load ends."},
+        200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "description": "Events until the load ends.",
+        },
         204: {"description": "The load has ended, and the client knows it."},
     },
 )
@@ -199,6 +227,7 @@ async def cancel(
     request: Request, load_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Cancel a load that waits or runs; nothing of it stays."""
+    read_query(request.scope["query_string"], ())
     admit_writer(request, service.settings)
     record = await _record(service, viewer, load_id)
     await run_in_threadpool(service.desk.cancel, record.load_id)
@@ -213,6 +242,7 @@ async def cancel(
 )
 async def retry(request: Request, load_id: str, service: TheService, viewer: TheViewer) -> Response:
     """Put a load that failed or was cancelled at the end of its layer's line again."""
+    read_query(request.scope["query_string"], ())
     admit_writer(request, service.settings)
     record = await _record(service, viewer, load_id)
     await run_in_threadpool(service.desk.retry, record.load_id)

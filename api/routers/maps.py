@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.answers import json_answer
 from api.dependencies import TheService, TheViewer
 from api.links import base_url, link
+from api.openapi_parts import answers
 from api.query import read_query
 from api.service import Service
 from layers.access import Viewer, access_class, may_know
@@ -18,7 +19,7 @@ from tiles.styles import style_layer_id
 router = APIRouter(prefix="/api/maps", tags=["Maps"])
 
 
-@router.get("", summary="All maps")
+@router.get("", summary="All maps", openapi_extra={"responses": answers("application/json")})
 async def maps(request: Request, service: TheService) -> Response:
     """Return all maps with the addresses of their styles and tiles."""
     read_query(request.scope["query_string"], ())
@@ -35,7 +36,7 @@ async def maps(request: Request, service: TheService) -> Response:
     return json_answer(request, {"maps": found})
 
 
-@router.get("/{name}", summary="One map")
+@router.get("/{name}", summary="One map", openapi_extra={"responses": answers("application/json")})
 async def one_map(request: Request, name: str, service: TheService, viewer: TheViewer) -> Response:
     """Return a map's layer tree with legends, fields, survey dates and data versions."""
     read_query(request.scope["query_string"], ())

@@ -3,12 +3,18 @@
 from fastapi import APIRouter, Response
 
 from api.dependencies import TheService
+from api.openapi_parts import answers
 from api.telemetry import MEDIA_TYPE
 
 router = APIRouter(tags=["Operation"])
 
 
-@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    openapi_extra={"responses": answers("text/plain")},
+)
 async def metrics(service: TheService) -> Response:
     """Return all figures in Prometheus' text form."""
     service.telemetry.cache_bytes.set(service.memory.bytes)

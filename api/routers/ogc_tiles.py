@@ -9,6 +9,7 @@ from api.answers import document_answer
 from api.dependencies import TheService, TheViewer
 from api.errors import InvalidParameter
 from api.links import base_url
+from api.openapi_parts import DOCUMENT, format_parameter, query_parameter
 from api.query import read_query
 from api.service import Service, TilePlan
 from api.tile_answers import TileAnswers, TileWish
@@ -29,18 +30,13 @@ _TILE_DOC: dict[str, Any] = {
         "204": {"description": "There is nothing in this tile."},
     },
     "parameters": [
-        {
-            "name": name,
-            "in": "query",
-            "description": description,
-            "schema": {"type": "string"},
-        }
-        for name, description in (*DESCRIPTIONS.items(), ("f", "Format: mvt."))
+        *(query_parameter(name, description) for name, description in DESCRIPTIONS.items()),
+        format_parameter("mvt"),
     ],
 }
 
 
-@router.get("/api/tileMatrixSets", summary="Tile grids")
+@router.get("/api/tileMatrixSets", summary="Tile grids", openapi_extra=DOCUMENT)
 async def grids(request: Request) -> Response:
     """Return the tile matrix sets that tiles come in."""
     home = f"{base_url(request)}/api"
@@ -48,19 +44,19 @@ async def grids(request: Request) -> Response:
     return document_answer(request, "瓦片矩阵集 / Tile matrix sets", value)
 
 
-@router.get("/api/tileMatrixSets/{grid}", summary="A tile grid")
+@router.get("/api/tileMatrixSets/{grid}", summary="A tile grid", openapi_extra=DOCUMENT)
 async def grid_definition(request: Request, grid: str) -> Response:
     """Return a tile matrix set's definition."""
     return document_answer(request, grid, tile_grid(grid).document())
 
 
-@router.get("/api/tiles", summary="Vector tilesets of the dataset")
+@router.get("/api/tiles", summary="Vector tilesets of the dataset", openapi_extra=DOCUMENT)
 async def dataset_tilesets(request: Request, service: TheService, viewer: TheViewer) -> Response:
     """Return the tilesets of the whole dataset, as its main map composes it."""
     return _tilesets(request, _main_map(service, viewer), "/tiles")
 
 
-@router.get("/api/tiles/{grid}", summary="The dataset's tileset")
+@router.get("/api/tiles/{grid}", summary="The dataset's tileset", openapi_extra=DOCUMENT)
 async def dataset_tileset(
     request: Request, grid: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -70,7 +66,12 @@ async def dataset_tileset(
     return _tileset(request, tileset, "/tiles", grid, viewer, bounds=bounds)
 
 
-@router.get(f"/api/tiles{_TILE}", summary="A tile of the dataset", openapi_extra=_TILE_DOC)
+@router.get(
+    f"/api/tiles{_TILE}",
+    summary="A tile of the dataset",
+    response_class=Response,
+    openapi_extra=_TILE_DOC,
+)
 async def dataset_tile(
     request: Request,
     grid: str,
@@ -87,7 +88,7 @@ async def dataset_tile(
     return await _tile(request, plan, grid, place, viewer)
 
 
-@router.get("/api/maps/{name}/tiles", summary="Vector tilesets of a map")
+@router.get("/api/maps/{name}/tiles", summary="Vector tilesets of a map", openapi_extra=DOCUMENT)
 async def map_tilesets(
     request: Request, name: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -95,7 +96,7 @@ async def map_tilesets(
     return _tilesets(request, service.map_tiles(name, viewer), f"/maps/{name}/tiles")
 
 
-@router.get("/api/maps/{name}/tiles/{grid}", summary="A map's tileset")
+@router.get("/api/maps/{name}/tiles/{grid}", summary="A map's tileset", openapi_extra=DOCUMENT)
 async def map_tileset(
     request: Request, name: str, grid: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -105,7 +106,12 @@ async def map_tileset(
     return _tileset(request, tileset, f"/maps/{name}/tiles", grid, viewer, bounds=bounds)
 
 
-@router.get(f"/api/maps/{{name}}/tiles{_TILE}", summary="A map's tile", openapi_extra=_TILE_DOC)
+@router.get(
+    f"/api/maps/{{name}}/tiles{_TILE}",
+    summary="A map's tile",
+    response_class=Response,
+    openapi_extra=_TILE_DOC,
+)
 async def map_tile(
     request: Request,
     name: str,
@@ -122,7 +128,9 @@ async def map_tile(
     return await _tile(request, plan, grid, place, viewer)
 
 
-@router.get("/api/collections/{layer}/tiles", summary="Vector tilesets of a layer")
+@router.get(
+    "/api/collections/{layer}/tiles", summary="Vector tilesets of a layer", openapi_extra=DOCUMENT
+)
 async def layer_tilesets(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -131,7 +139,9 @@ async def layer_tilesets(
     return _tilesets(request, tileset, f"/collections/{layer}/tiles")
 
 
-@router.get("/api/collections/{layer}/tiles/{grid}", summary="A layer's tileset")
+@router.get(
+    "/api/collections/{layer}/tiles/{grid}", summary="A layer's tileset", openapi_extra=DOCUMENT
+)
 async def layer_tileset(
     request: Request, layer: str, grid: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -149,7 +159,10 @@ async def layer_tileset(
 
 
 @router.get(
-    f"/api/collections/{{layer}}/tiles{_TILE}", summary="A layer's tile", openapi_extra=_TILE_DOC
+    f"/api/collections/{{layer}}/tiles{_TILE}",
+    summary="A layer's tile",
+    response_class=Response,
+    openapi_extra=_TILE_DOC,
 )
 async def layer_tile(
     request: Request,

@@ -19,6 +19,7 @@ from api.load_reports import (
     states_of,
 )
 from api.negotiation import DOCUMENT_FORMS, HTML, Representation, choose
+from api.openapi_parts import DOCUMENT, GEOJSON, answers, format_parameter, query_parameter
 from api.query import read_query
 from etl.report_html import Picture, render_report
 from etl.report_map import frame_of
@@ -36,7 +37,7 @@ _MOST_DIGITS = 18
 _DETAIL = 1 / 500
 
 
-@router.get("/{load_id}/report", summary="The report of a load")
+@router.get("/{load_id}/report", summary="The report of a load", openapi_extra=DOCUMENT)
 async def report(
     request: Request, load_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
@@ -74,7 +75,27 @@ async def report(
     return bytes_answer(request, page.encode(), HTML.media_type)
 
 
-@router.get("/{load_id}/diff", summary="What a load changed")
+@router.get(
+    "/{load_id}/diff",
+    summary="What a load changed",
+    response_class=Response,
+    openapi_extra={
+        "parameters": [
+            format_parameter("json", "geojson"),
+            query_parameter(
+                "limit",
+                "The most features in the answer.",
+                {"type": "integer", "minimum": 0, "default": _FEW_CHANGES},
+            ),
+            query_parameter(
+                "after",
+                "Only features with a higher id; take it from a 'next' link.",
+                {"type": "integer", "minimum": 0},
+            ),
+        ],
+        "responses": answers("application/json", GEOJSON),
+    },
+)
 async def diff(request: Request, load_id: str, service: TheService, viewer: TheViewer) -> Response:
     """Return features that a load added, changed and ended, by id: ``limit`` and ``after``."""
     given = read_query(request.scope["query_string"], ("f", "limit", "after"))

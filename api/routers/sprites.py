@@ -7,6 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from api.answers import bytes_answer
 from api.errors import UnknownResource
+from api.openapi_parts import answers
+from api.query import read_query
 from tiles.sprites import sprite_sheet
 
 router = APIRouter(prefix="/sprites", tags=["Maps"])
@@ -14,9 +16,14 @@ _FILE = re.compile(r"onemap(?:@(?P<ratio>2|3)x)?\.(?P<kind>json|png)")
 _CACHE_CONTROL = "public, max-age=3600"
 
 
-@router.get("/{file}", summary="A sprite sheet: onemap.json, onemap.png, onemap@2x.json, …")
+@router.get(
+    "/{file}",
+    summary="A sprite sheet: onemap.json, onemap.png, onemap@2x.json, …",
+    openapi_extra={"responses": answers("application/json", "image/png")},
+)
 async def sprite(request: Request, file: str) -> Response:
     """Return the sheet's image or its index, for 1, 2 or 3 device pixels a CSS pixel."""
+    read_query(request.scope["query_string"], ())
     match = _FILE.fullmatch(file)
     if match is None:
         raise UnknownResource(f"there is no sprite file '{file}'")

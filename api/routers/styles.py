@@ -6,6 +6,7 @@ from api.answers import json_answer
 from api.dependencies import TheService, TheViewer
 from api.errors import InvalidParameter
 from api.links import base_url, with_query
+from api.openapi_parts import answers
 from api.query import read_query
 from api.times import record_time, valid_instant
 from tiles.style_values import Language
@@ -38,7 +39,8 @@ _PARAMETERS = ("lang", "datetime", "asOf")
                 "description": "Draw what the map held at this instant.",
                 "schema": {"type": "string"},
             },
-        ]
+        ],
+        "responses": answers("application/json"),
     },
 )
 async def style(request: Request, name: str, service: TheService, viewer: TheViewer) -> Response:

@@ -5,15 +5,23 @@ from fastapi import APIRouter, Request, Response
 from api.answers import json_answer
 from api.dependencies import TheService, TheViewer
 from api.links import base_url, with_query
+from api.openapi_parts import answers, query_parameter
 from api.query import read_query
-from api.tile_query import PARAMETERS, read_tile_query
+from api.tile_query import DESCRIPTIONS, PARAMETERS, read_tile_query
 from tiles.grids import WEB_MERCATOR_QUAD
 from tiles.tilejson import tilejson
 
 router = APIRouter(prefix="/tiles", tags=["Maps"])
 
 
-@router.get("/{name}.json", summary="A map's TileJSON")
+@router.get(
+    "/{name}.json",
+    summary="A map's TileJSON",
+    openapi_extra={
+        "parameters": [query_parameter(name, text) for name, text in DESCRIPTIONS.items()],
+        "responses": answers("application/json"),
+    },
+)
 async def map_tilejson(
     request: Request, name: str, service: TheService, viewer: TheViewer
 ) -> Response:
