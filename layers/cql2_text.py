@@ -1,7 +1,7 @@
 """Reading CQL2 text (OGC 21-065r2, annex B) as the tree that CQL2 JSON (annex C) would give.
 
-The part without arithmetic and arrays. Reading takes time in proportion to the text's length, and
-what nests deeper than people write is refused.
+Reading takes time in proportion to the text's length, and what nests deeper than people write is
+refused. Arrays may stand in square brackets, too, as drafts of the standard had them.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 import shapely
 
@@ -19,18 +20,41 @@ MOST_DEPTH = 30
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<text>'(?:[^'\\]|\\.|'')*')
-      | (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
       | (?P<quoted>"[^"]+")
       | (?P<word>[^\W\d][\w.:]*)
-      | (?P<sign><=|>=|<>|[<>=(),])
+      | (?P<sign><=|>=|<>|[-<>=(),+*/%^\[\]])
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 _GEOMETRIES = frozenset(
-    {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON"}
+    {
+        "POINT",
+        "LINESTRING",
+        "POLYGON",
+        "MULTIPOINT",
+        "MULTILINESTRING",
+        "MULTIPOLYGON",
+        "GEOMETRYCOLLECTION",
+    }
 )
-_ESCAPED = re.compile(r"''|\\(.)")
+_ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)
+#: Operators that CQL2 JSON writes with capitals within.
+_CAMEL = {
+    name.lower(): name
+    for name in (
+        "a_containedBy",
+        "t_finishedBy",
+        "t_metBy",
+        "t_overlappedBy",
+        "t_startedBy",
+    )
+}
+_ARRAY_OPERATORS = frozenset({"A_EQUALS", "A_CONTAINS", "A_CONTAINEDBY", "A_OVERLAPS"})
+_RESERVED = frozenset({"AND", "OR", "NOT", "LIKE", "BETWEEN", "IN", "IS", "NULL"})
+#: Digits of the largest whole number of 64 bits.
+_MOST_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +123,8 @@ class _Parser:
             raise self._unexpected(f"'{word}'")
 
     def _unexpected(self, wanted: str) -> InvalidValue:
-        found = f"'{self._now.value}'" if self._now.kind != "end" else "the end"
+        value = self._now.value
+        found = f"'{value[:60]}'" if self._now.kind != "end" else "the end"
         return InvalidValue(
             f"filter: {wanted} is expected at character {self._now.start + 1}, not {found}"
         )
@@ -127,19 +152,13 @@ class _Parser:
             negated = {"op": "not", "args": [self._negation()]}
             self._depth -= 1
             return negated
-        if self._take("("):
-            self._deeper()
-            inner = self._disjunction()
-            self._need(")")
-            self._depth -= 1
-            return inner
         return self._predicate()
 
     def _predicate(self) -> Any:
-        left = self._scalar()
+        left = self._sum()
         comparison = self._take(*_COMPARISONS)
         if comparison is not None:
-            return {"op": comparison, "args": [left, self._scalar()]}
+            return {"op": comparison, "args": [left, self._sum()]}
         if self._take("IS"):
             negated = self._take("NOT")
             self._need("NULL")
@@ -154,24 +173,51 @@ class _Parser:
 
     def _operands(self, left: Any, word: str) -> list[Any]:
         if word == "LIKE":
-            return [left, self._scalar()]
+            return [left, self._sum()]
         if word == "BETWEEN":
-            lowest = self._scalar()
+            lowest = self._sum()
             self._need("AND")
-            return [left, lowest, self._scalar()]
+            return [left, lowest, self._sum()]
         self._need("(")
-        return [left, self._listed()]
+        return [left, self._listed(")", self._sum)]
 
-    def _listed(self) -> list[Any]:
-        """Return what stands between brackets, of which the first was read."""
+    def _listed(self, closing: str, part: Callable[[], Any]) -> list[Any]:
+        """Return what stands between brackets, of which the first was read; at least one part."""
         values = []
         while True:
-            values.append(self._scalar())
-            if self._take(")"):
+            values.append(part())
+            if self._take(closing):
                 return values
             self._need(",")
 
-    def _scalar(self) -> Any:
+    def _sum(self) -> Any:
+        return self._computed(self._product, "+", "-")
+
+    def _product(self) -> Any:
+        return self._computed(self._power, "*", "/", "%", "DIV")
+
+    def _computed(self, part: Callable[[], Any], *signs: str) -> Any:
+        value = part()
+        while sign := self._take(*signs):
+            value = {"op": sign.lower(), "args": [value, part()]}
+        return value
+
+    def _power(self) -> Any:
+        base = self._signed()
+        return {"op": "^", "args": [base, self._signed()]} if self._take("^") else base
+
+    def _signed(self) -> Any:
+        sign = self._take("-", "+")
+        if sign is None:
+            return self._primary()
+        if self._now.kind == "number":
+            value = self._primary()
+            return -value if sign == "-" else value
+        if sign == "+":
+            raise self._unexpected("a number")
+        return {"op": "*", "args": [-1, self._primary()]}
+
+    def _primary(self) -> Any:
         token = self._now
         reader: Callable[[str], Any] | None = {
             "text": _unescaped,
@@ -181,53 +227,83 @@ class _Parser:
         if reader is not None:
             self._place += 1
             return reader(token.value)
+        if token.word in ("(", "["):
+            return self._bracket(is_array=token.word == "[")
         if token.kind != "word" or token.word in _RESERVED:
             raise self._unexpected("a field or a value")
         self._place += 1
         if token.word in ("TRUE", "FALSE"):
             return token.word == "TRUE"
-        if self._now.value != "(" and token.word not in _GEOMETRIES:
-            return {"property": token.value}
-        return self._call(token)
+        if self._now.value == "(" or (token.word in _GEOMETRIES and self._now.word == "Z"):
+            return self._call(token)
+        return {"property": token.value}
+
+    def _bracket(self, *, is_array: bool) -> Any:
+        """Read what a bracket holds: one part in itself, or an array."""
+        closing = ")" if self._take("(") else "]"
+        if closing == "]":
+            self._need("[")
+        if self._take(closing):
+            return []
+        self._deeper()
+        part = self._element if is_array else self._disjunction
+        values = self._listed(closing, part)
+        self._depth -= 1
+        return values if is_array or len(values) > 1 else values[0]
+
+    def _element(self) -> Any:
+        """Read a part of an array, or an argument of a relation of arrays: brackets are arrays."""
+        if self._now.word not in ("(", "["):
+            return self._disjunction()
+        place = self._place
+        array = self._bracket(is_array=True)
+        if self._now.word in (",", ")", "]"):
+            return array
+        self._place = place
+        return self._disjunction()
 
     def _call(self, name: _Token) -> Any:
         if name.word in _GEOMETRIES:
             return self._geometry(name)
         self._need("(")
-        self._deeper()
-        arguments = self._listed()
-        self._depth -= 1
+        arguments: list[Any] = []
+        if not self._take(")"):
+            self._deeper()
+            part = self._element if name.word in _ARRAY_OPERATORS else self._disjunction
+            arguments = self._listed(")", part)
+            self._depth -= 1
         if name.word in ("DATE", "TIMESTAMP"):
             if len(arguments) != 1 or not isinstance(arguments[0], str):
                 raise InvalidValue(f"filter: {name.word} takes one text, as in DATE('2024-05-01')")
             return {name.word.lower(): arguments[0]}
         if name.word in ("BBOX", "INTERVAL"):
             return {name.word.lower(): arguments}
-        return {"op": name.value.lower(), "args": arguments}
+        operator = name.value.lower()
+        return {"op": _CAMEL.get(operator, operator), "args": arguments}
 
     def _geometry(self, name: _Token) -> Any:
         """Read well-known text up to the bracket that ends it."""
-        self._take("Z")
         depth = 0
-        while self._now.kind in ("number", "sign"):
+        while self._now.kind in ("number", "sign") or self._now.word in (*_GEOMETRIES, "Z"):
             depth += {"(": 1, ")": -1}.get(self._now.value, 0)
+            if depth > MOST_DEPTH:
+                raise InvalidValue(f"filter: nests deeper than {MOST_DEPTH} levels")
             end = self._now.end
             self._place += 1
-            if depth == 0:
+            if depth == 0 and self._tokens[self._place - 1].value == ")":
                 break
         else:
             raise self._unexpected("the end of the geometry")
         try:
-            geometry = shapely.from_wkt(self._text[name.start : end])
-        except shapely.errors.GEOSException:
+            # Numbers that are none are told when the geometry is looked at.
+            with np.errstate(all="ignore"):
+                geometry = shapely.from_wkt(self._text[name.start : end])
+            tree: dict[str, Any] = orjson.loads(shapely.to_geojson(geometry))
+        except (shapely.errors.GEOSException, orjson.JSONDecodeError):
             raise InvalidValue(
                 f"filter: the {name.word} at character {name.start + 1} is not well-known text"
             ) from None
-        tree: dict[str, Any] = orjson.loads(shapely.to_geojson(geometry))
         return tree
-
-
-_RESERVED = frozenset({"AND", "OR", "NOT", "LIKE", "BETWEEN", "IN", "IS", "NULL"})
 
 
 def _maybe_not(negated: str | None, tree: dict[str, Any]) -> dict[str, Any]:
@@ -247,4 +323,8 @@ def _quoted(text: str) -> dict[str, str]:
 
 
 def _number(text: str) -> int | float:
-    return int(text) if text.lstrip("+-").isdigit() else float(text)
+    if not text.isdecimal():
+        return float(text)
+    if len(text.lstrip("0")) > _MOST_DIGITS:
+        raise InvalidValue("filter: holds a number of more than 64 bits")
+    return int(text)

@@ -7,7 +7,9 @@ from typing import Any
 import shapely
 from sqlalchemy import ColumnElement, LargeBinary, func, literal
 
+from layers.cql2_text import MOST_DEPTH
 from layers.errors import InvalidValue
+from layers.filter_values import Kind, Part, Value
 from layers.tables import STORAGE_SRID
 
 #: Relation of CQL2 → function of PostGIS (both as OGC 06-103r4 defines them).
@@ -22,6 +24,7 @@ SPATIAL: Mapping[str, str] = {
     "s_overlaps": "ST_Overlaps",
 }
 MOST_VERTICES = 5_000
+_COLLECTION = "GeometryCollection"
 #: How many lists stand around a position in the coordinates of each type.
 _NESTING = {
     "Point": 0,
@@ -33,59 +36,79 @@ _NESTING = {
 }
 
 
-def spatial_condition(
-    operation: str, arguments: list[Any], geometry: ColumnElement[Any], name: str
-) -> ColumnElement[bool]:
+def spatial_condition(operation: str, left: Part, right: Part) -> ColumnElement[bool]:
     """Return a relation as a condition.
 
     Args:
         operation: A key of ``SPATIAL``.
-        arguments: Two, of which one is the features' geometry; the other a GeoJSON geometry or a
-            ``bbox``, in degrees, longitude first.
-        geometry: The features' geometry, EPSG:4490.
-        name: What filters call it.
+        left: A geometry, EPSG:4490.
+        right: Likewise.
 
     Raises:
-        InvalidValue: If there is no such geometry.
+        InvalidValue: If one is none.
     """
-    own = [argument == {"property": name} for argument in arguments]
-    if sum(own) != 1:
-        raise InvalidValue(f"filter: '{operation}' relates '{name}' and a geometry or BBOX")
-    sides = [
-        geometry if is_own else _literal(argument)
-        for is_own, argument in zip(own, arguments, strict=True)
-    ]
+    sides = (_side(operation, left), _side(operation, right))
     return getattr(func, SPATIAL[operation])(*sides)  # type: ignore[no-any-return]
 
 
-def _literal(tree: Any) -> ColumnElement[Any]:
+def _side(operation: str, part: Part) -> ColumnElement[Any]:
+    if not isinstance(part, Value) or part.kind is not Kind.GEOMETRY:
+        raise InvalidValue(
+            f"filter: '{operation}' relates two geometries, such as 'geometry' and a BBOX"
+        )
+    return part.sql
+
+
+def geometry_value(tree: Any) -> Value:
+    """Return a geometry that a filter gives: a GeoJSON geometry or a ``bbox``, in degrees.
+
+    Raises:
+        InvalidValue: As ``read_geometry``.
+    """
     shape = read_geometry(tree)
-    return func.ST_GeomFromWKB(literal(shapely.to_wkb(shape), LargeBinary), STORAGE_SRID)
+    wkb = literal(shapely.to_wkb(shape), LargeBinary)
+    made = func.ST_GeomFromWKB(wkb, STORAGE_SRID)
+    return Value(Kind.GEOMETRY, made, "the geometry", shape)
 
 
 def read_geometry(tree: Any) -> shapely.Geometry:
-    """Return the geometry of a filter, two-dimensional.
+    """Return the geometry of a filter, two-dimensional; degrees, longitude first.
+
+    A box whose west is east of its east crosses the antimeridian.
 
     Raises:
         InvalidValue: If it is none, has too many vertices, lies off the earth, or crosses itself.
     """
-    if isinstance(tree, dict) and "bbox" in tree:
+    if isinstance(tree, dict) and "bbox" in tree and "type" not in tree:
         return _box(tree["bbox"])
-    kind = tree.get("type") if isinstance(tree, dict) else None
-    if kind not in _NESTING:
-        raise InvalidValue(f"filter: a geometry has one of the types {', '.join(_NESTING)}")
-    positions = list(_positions(tree.get("coordinates"), _NESTING[kind]))
-    if len(positions) > MOST_VERTICES:
-        raise InvalidValue(f"filter: a geometry has more than {MOST_VERTICES} vertices")
-    for position in positions:
+    count = 0
+    for position in _positions_of(tree, 1):
+        count += 1
+        if count > MOST_VERTICES:
+            raise InvalidValue(f"filter: a geometry has more than {MOST_VERTICES} vertices")
         _check(position)
+    kind = tree["type"]
+    if not count:
+        raise InvalidValue(f"filter: the {kind} is empty")
     try:
         shape = shapely.force_2d(shapely.geometry.shape(tree))
-    except (ValueError, TypeError, IndexError, shapely.errors.ShapelyError):
+    except (ValueError, TypeError, IndexError, KeyError, shapely.errors.ShapelyError):
         raise InvalidValue(f"filter: the {kind} cannot be made of its coordinates") from None
     if not shapely.is_valid(shape):
         raise InvalidValue(f"filter: the {kind} is invalid: {shapely.is_valid_reason(shape)}")
     return shape
+
+
+def _positions_of(tree: Any, depth: int) -> Iterator[Any]:
+    kind = tree.get("type") if isinstance(tree, dict) else None
+    if kind == _COLLECTION and isinstance(tree.get("geometries"), list) and depth <= MOST_DEPTH:
+        for part in tree["geometries"]:
+            yield from _positions_of(part, depth + 1)
+    elif isinstance(kind, str) and kind in _NESTING:
+        yield from _positions(tree.get("coordinates"), _NESTING[kind])
+    else:
+        names = ", ".join((*_NESTING, _COLLECTION))
+        raise InvalidValue(f"filter: a geometry has one of the types {names}")
 
 
 def _positions(coordinates: Any, depth: int) -> Iterator[Any]:
@@ -113,12 +136,24 @@ def _box(numbers: Any) -> shapely.Geometry:
     if not isinstance(numbers, list) or len(numbers) not in (4, 6):
         raise InvalidValue("filter: BBOX takes west, south, east, north in degrees")
     half = len(numbers) // 2
-    lower, upper = numbers[:2], numbers[half : half + 2]
-    _check(lower)
-    _check(upper)
-    if lower[0] > upper[0] or lower[1] > upper[1]:
-        raise InvalidValue("filter: the BBOX's west or south lies beyond its east or north")
-    return shapely.box(*lower, *upper)
+    _check(numbers[:half])
+    _check(numbers[half:])
+    (west, south), (east, north) = numbers[:2], numbers[half : half + 2]
+    if south > north:
+        raise InvalidValue("filter: the BBOX's south lies beyond its north")
+    if west <= east:
+        return _rectangle(west, south, east, north)
+    halves = [_rectangle(west, south, 180, north), _rectangle(-180, south, east, north)]
+    return shapely.union_all(halves)
+
+
+def _rectangle(west: float, south: float, east: float, north: float) -> shapely.Geometry:
+    """Return a box; one without width or height is a line or a point."""
+    if west == east and south == north:
+        return shapely.Point(west, south)
+    if west == east or south == north:
+        return shapely.LineString([(west, south), (east, north)])
+    return shapely.box(west, south, east, north)
 
 
 def _is_number(value: Any) -> bool:
