@@ -105,34 +105,46 @@ def field_schema(field: FieldDefinition, home: str) -> dict[str, Any]:
 
 def queryables(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, Any]:
     """Return what features can be filtered by, as a JSON schema (OGC 19-079r2, 6.2)."""
-    shown = [field for field in layer.fields if field.name in access.fields]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{home}/collections/{layer.name}/queryables",
         "type": "object",
         "title": both(layer.title),
-        "properties": {field.name: field_schema(field, home) for field in shown},
+        "properties": {
+            **_field_schemas(layer, access, home),
+            "geometry": _geometry_schema(layer),
+        },
         "additionalProperties": False,
+    }
+
+
+def _field_schemas(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, Any]:
+    shown = [field for field in layer.fields if field.name in access.fields]
+    return {field.name: field_schema(field, home) for field in shown}
+
+
+def _geometry_schema(layer: LayerDefinition) -> dict[str, Any]:
+    return {
+        "format": f"geometry-{'any' if layer.geometry.mixed else layer.geometry.type}",
+        "x-ogc-role": "primary-geometry",
     }
 
 
 def schema(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, Any]:
     """Return what features are, as a JSON schema with OGC's roles."""
     value = queryables(layer, access, home)
+    fields = _field_schemas(layer, access, home)
     for place, name in enumerate(layer.key):
-        if name in value["properties"]:
-            value["properties"][name]["x-onemap-keyPart"] = place + 1
+        if name in fields:
+            fields[name]["x-onemap-keyPart"] = place + 1
     return {
         **value,
         "$id": f"{home}/collections/{layer.name}/schema",
         "description": both(layer.abstract),
         "properties": {
             "id": {"type": "integer", "x-ogc-role": "id", "readOnly": True},
-            "geometry": {
-                "format": f"geometry-{'any' if layer.geometry.mixed else layer.geometry.type}",
-                "x-ogc-role": "primary-geometry",
-            },
-            **value["properties"],
+            "geometry": _geometry_schema(layer),
+            **fields,
         },
         "required": [field.name for field in layer.fields if field.required],
     }
@@ -140,7 +152,7 @@ def schema(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, 
 
 def feature_schema(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, Any]:
     """Return the JSON schema of a layer's features as GeoJSON, from which clients take types."""
-    fields = queryables(layer, access, home)["properties"]
+    fields = _field_schemas(layer, access, home)
     geometry_type = _GEOJSON_TYPES[layer.geometry.type]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -10,7 +10,13 @@ from typing import Any
 import asyncpg
 from sqlalchemy import ClauseElement
 
-from layers.errors import DatabaseBusy, DatabaseUnavailable, QueryTimeout, SchemaConflict
+from layers.errors import (
+    DatabaseBusy,
+    DatabaseUnavailable,
+    InvalidValue,
+    QueryTimeout,
+    SchemaConflict,
+)
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg, local_time_limit, plan_mode_statement
 from layers.turns import Turns
@@ -38,8 +44,9 @@ _UNFIT = (
     asyncpg.UndefinedColumnError,
     asyncpg.UndefinedFunctionError,
 )
-
-
+#: A filter's numbers and times go beyond what can be computed.
+_UNCOMPUTABLE = asyncpg.DataError
+_BEYOND = "filter: what it computes goes beyond the numbers and times of 64 bits"
 _RUN_MIGRATE = "the database is not of the form that the definitions need: run onemap migrate"
 
 #: Work that is nobody's in particular, and that of exports.
@@ -131,6 +138,7 @@ class ReadingPool:
             DatabaseBusy: If no connection became free in time, or too many wait for one.
             QueryTimeout: If the query ran into its time limit.
             SchemaConflict: If the database lacks a table or a column.
+            InvalidValue: If a filter computes what is beyond 64 bits.
         """
         sql, values = compile_for_asyncpg(statement)
         return await self.fetch_text(sql, values, share)
@@ -172,6 +180,8 @@ class ReadingPool:
                 raise
             except _UNFIT as error:
                 raise SchemaConflict(_RUN_MIGRATE) from error
+            except _UNCOMPUTABLE as error:
+                raise InvalidValue(_BEYOND) from error
             return rows
 
     async def stream(self, statement: ClauseElement, size: int) -> AsyncGenerator[list[Any]]:
@@ -184,7 +194,7 @@ class ReadingPool:
             size: The most rows at once.
 
         Raises:
-            DatabaseUnavailable, SchemaConflict: As in ``fetch``.
+            DatabaseUnavailable, SchemaConflict, InvalidValue: As in ``fetch``.
             DatabaseBusy: If no connection became free in time, or as many exports run as may.
             QueryTimeout: If it took longer than an export may, waiting for whom it is for included.
         """
@@ -212,6 +222,8 @@ class ReadingPool:
                 raise
             except _UNFIT as error:
                 raise SchemaConflict(_RUN_MIGRATE) from error
+            except _UNCOMPUTABLE as error:
+                raise InvalidValue(_BEYOND) from error
 
     @asynccontextmanager
     async def connection(self, share: str = COMMON) -> AsyncIterator[asyncpg.Connection]:

@@ -42,6 +42,7 @@ async def landing_page(request: Request) -> Response:
         link(f"{api}/docs", "service-doc", "text/html", "API documentation"),
         link(f"{api}/conformance", "conformance", json, "Conformance classes"),
         link(f"{api}/collections", "data", json, "Layers"),
+        link(f"{api}/functions", f"{_REL}functions", json, "Functions of filters"),
         link(f"{api}/tiles", f"{_REL}tilesets-vector", json, "Vector tilesets"),
         link(f"{api}/tileMatrixSets", f"{_REL}tiling-schemes", json, "Tile matrix sets"),
         link(f"{api}/maps", f"{_REL}styles", json, "Maps and their styles"),

@@ -18,6 +18,7 @@ DOCUMENTS = [
     "/api",
     "/api/conformance",
     "/api/collections",
+    "/api/functions",
     "/api/collections/plot",
     "/api/tileMatrixSets",
     "/api/tileMatrixSets/WebMercatorQuad",
@@ -42,6 +43,7 @@ def test_the_routers_and_formats_found() -> None:
         "archives",
         "codes",
         "collections",
+        "functions",
         "health",
         "items",
         "landing",
@@ -110,7 +112,8 @@ def test_queryables_are_the_visible_fields(client: httpx.Client) -> None:
     answer = client.get("/api/collections/plot/queryables")
     assert answer.headers["content-type"] == "application/schema+json"
     body = answer.json()
-    assert list(body["properties"]) == ["code", "use", "area", "surveyed"]
+    assert list(body["properties"]) == ["code", "use", "area", "surveyed", "geometry"]
+    assert body["properties"]["geometry"]["format"] == "geometry-multipolygon"
     assert body["properties"]["area"] == {
         "title": "面积 / Area",
         "type": "number",
@@ -128,6 +131,21 @@ def test_schemas_tell_id_geometry_and_types(client: httpx.Client) -> None:
     feature = get(client, "/api/collections/lamp/feature-schema")["properties"]
     kinds = {name: part["type"] for name, part in feature["properties"]["properties"].items()}
     assert (kinds["lit"], kinds["number"], kinds["height"]) == ("boolean", "integer", "number")
+
+
+def test_functions_tell_what_they_take_and_give(client: httpx.Client) -> None:
+    found = {entry["name"]: entry for entry in get(client, "/api/functions")["functions"]}
+    assert list(found) == [
+        "area", "length", "perimeter", "distance", "centroid", "lower", "upper", "char_length",
+        "split", "abs", "floor", "ceil", "round", "sqrt", "year", "month", "day",
+    ]  # fmt: skip
+    assert found["distance"]["arguments"] == [{"type": ["geometry"]}, {"type": ["geometry"]}]
+    assert found["year"] == {
+        "name": "year",
+        "description": "年（北京时间） / Year, in Beijing",
+        "arguments": [{"type": ["datetime"]}],
+        "returns": ["number"],
+    }
 
 
 def test_a_code_list_has_names_parents_and_inherited_colours(client: httpx.Client) -> None:
@@ -222,4 +240,4 @@ def test_hidden_fields_stand_in_no_schema() -> None:
     for layer in load_catalogue().layers.values():
         access = access_class(layer, ANONYMOUS)
         shown = queryables(layer, access, "https://map.example/api")["properties"]
-        assert tuple(shown) == access.fields
+        assert tuple(shown) == (*access.fields, "geometry")
