@@ -3,6 +3,7 @@
 _FEATURES = "http://www.opengis.net/spec/ogcapi-features"
 _COMMON = "http://www.opengis.net/spec/ogcapi-common"
 _CQL2 = "http://www.opengis.net/spec/cql2/1.0/conf"
+_RECORDS = "http://www.opengis.net/spec/ogcapi-records-1/1.0/conf"
 _TILES = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
 
 CONFORMANCE = (
@@ -35,6 +36,17 @@ CONFORMANCE = (
     f"{_CQL2}/property-property",
     f"{_CQL2}/functions",
     f"{_CQL2}/arithmetic",
+    f"{_RECORDS}/record-core",
+    f"{_RECORDS}/record-collection",
+    f"{_RECORDS}/record-core-query-parameters",
+    f"{_RECORDS}/records-api",
+    f"{_RECORDS}/searchable-catalog",
+    f"{_RECORDS}/sorting",
+    f"{_RECORDS}/searchable-catalog/sorting",
+    f"{_RECORDS}/autodiscovery",
+    f"{_RECORDS}/json",
+    f"{_RECORDS}/html",
+    f"{_RECORDS}/oas30",
     f"{_TILES}/core",
     f"{_TILES}/tileset",
     f"{_TILES}/tilesets-list",

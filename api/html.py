@@ -3,6 +3,8 @@
 from html import escape
 from typing import Any
 
+#: By this relation programs find the catalogue from any page (OGC 20-004r1, Autodiscovery).
+_CATALOGUE = "http://www.opengis.net/def/rel/ogc/1.0/ogc-catalog"
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.55 system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
@@ -43,8 +45,11 @@ def page(title: str, body: str, *, lead: str = "", home: str = "/api") -> bytes:
     return (
         '<!doctype html><html lang="zh"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+        f'<link rel="{_CATALOGUE}" type="application/geo+json" '
+        f'href="{escape(home)}/collections/catalogue/items"></head><body>'
         f"<nav>{anchor(home, 'One Map API')} · {anchor(home + '/collections', '图层 / Layers')} · "
+        f"{anchor(home + '/collections/catalogue/items?f=html', '目录 / Catalogue')} · "
         f"{anchor(home + '/docs', '文档 / Docs')}</nav>"
         f"<h1>{escape(title)}</h1>{lead_html}{body}</body></html>"
     ).encode()

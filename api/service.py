@@ -9,6 +9,7 @@ import structlog
 
 from api.cors import cors_lines
 from api.hot_tiles import HotTiles
+from api.record_shelf import RecordShelf
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
 from etl.settings import EtlSettings
@@ -63,6 +64,8 @@ class Service:
         self.settings = settings
         self.etl = etl_settings
         self.catalogue = catalogue
+        #: The records of the catalogue.
+        self.records = RecordShelf(catalogue)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)
         self.memory = TileMemory(settings.tile_cache_mb * _MEGABYTE)

@@ -14,6 +14,8 @@ from layers.map_definition import MapDefinition
 from layers.yaml_source import load_model
 
 _ROOM = Path(__file__).parent
+#: Names of collections that the service itself has.
+_TAKEN = frozenset({"catalogue"})
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def load_catalogue(
     for path in _yaml_files(_ROOM / "definitions", extra_layers):
         layer = load_model(path, LayerDefinition)
         _refuse_misnamed(path, layer.name, layers)
+        if layer.name in _TAKEN:
+            raise DefinitionError(f"{path}: name: '{layer.name}' is a collection of the service")
         _refuse_unknown_codes(path, layer, codes)
         layers[layer.name] = layer
         sources[layer.name] = path

@@ -12,6 +12,7 @@ from api.links import base_url
 from api.negotiation import HTML, Representation, choose
 from api.openapi_parts import DOCUMENT, SCHEMA_DOCUMENT
 from api.query import read_query
+from api.record_documents import CATALOGUE, catalogue_document
 from layers.access import access_class
 
 router = APIRouter(prefix="/api/collections", tags=["Layers"])
@@ -31,6 +32,9 @@ async def collections(request: Request, service: TheService, viewer: TheViewer) 
         [anchor(f"{home}/collections/{layer.name}", layer.name), layer.title.zh, layer.title.en]
         for layer in layers
     ]
+    rows.append([anchor(f"{home}/collections/{CATALOGUE}", CATALOGUE), "数据目录", "Catalogue"])
+    index = await service.records.index(service.reader, viewer)
+    found.append(catalogue_document(index.records, home))
     title = "图层 / Layers"
     return document_answer(
         request, title, {"collections": found}, table(["id", "名称", "name"], rows)

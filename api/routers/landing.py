@@ -17,6 +17,7 @@ from api.links import Link, base_url, link, with_query
 from api.openapi import VERSIONS, media_type_of, openapi_document
 from api.openapi_parts import DOCUMENT, answers, query_parameter
 from api.query import read_query
+from api.record_documents import CATALOGUE_REL, GEOJSON
 
 router = APIRouter(tags=["Service"])
 
@@ -43,6 +44,7 @@ async def landing_page(request: Request) -> Response:
         link(f"{api}/conformance", "conformance", json, "Conformance classes"),
         link(f"{api}/collections", "data", json, "Layers"),
         link(f"{api}/functions", f"{_REL}functions", json, "Functions of filters"),
+        link(f"{api}/collections/catalogue/items", CATALOGUE_REL, GEOJSON, "Catalogue of records"),
         link(f"{api}/tiles", f"{_REL}tilesets-vector", json, "Vector tilesets"),
         link(f"{api}/tileMatrixSets", f"{_REL}tiling-schemes", json, "Tile matrix sets"),
         link(f"{api}/maps", f"{_REL}styles", json, "Maps and their styles"),

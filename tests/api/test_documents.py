@@ -20,6 +20,7 @@ DOCUMENTS = [
     "/api/collections",
     "/api/functions",
     "/api/collections/plot",
+    "/api/collections/catalogue",
     "/api/tileMatrixSets",
     "/api/tileMatrixSets/WebMercatorQuad",
     "/api/tiles",
@@ -41,6 +42,7 @@ def get(client: httpx.Client, path: str) -> dict[str, Any]:
 def test_the_routers_and_formats_found() -> None:
     assert router_modules() == (
         "archives",
+        "catalogue",
         "codes",
         "collections",
         "functions",
@@ -98,7 +100,9 @@ def test_conformance_is_declared(client: httpx.Client) -> None:
 
 def test_collections_are_the_layers_that_the_viewer_may_know_of(client: httpx.Client) -> None:
     found = get(client, "/api/collections")["collections"]
-    assert [entry["id"] for entry in found] == ["bare", "lamp", "lane", "plot"]
+    assert [entry["id"] for entry in found] == [
+        "bare", "lamp", "lane", "plot", "catalogue"
+    ]  # fmt: skip
     plot = found[3]
     assert plot["title"] == "地块 / Plots"
     west, south, east, north = plot["extent"]["spatial"]["bbox"][0]

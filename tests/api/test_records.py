@@ -1,0 +1,306 @@
+"""The catalogue of records: what is in it for whom, how it is searched, and how fast."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+import pytest
+import shapely
+
+from api.record_index import RecordIndex, RecordSearch
+from api.records import Record, RecordType
+from api.settings import ApiSettings
+from gis.times import BEIJING, Interval
+from layers.catalogue import Catalogue, load_catalogue
+from layers.definition import Bilingual, LayerDefinition, ShareLevel, Theme
+from layers.errors import DefinitionError
+from layers.store import Store
+from layers.yaml_source import load_model
+from tests.api.town import (
+    FIRST,
+    HERE,
+    SECOND,
+    SOUTH,
+    STEP,
+    WEST,
+    load_rows,
+    plots,
+    read_catalogue,
+    serving,
+    wait_until_ready,
+)
+from tests.database import copied_database
+
+ITEMS = "/api/collections/catalogue/items"
+
+
+def scenes() -> list[dict[str, object]]:
+    """Six scenes of two sensors and one of an unknown one, side by side."""
+    sensors = ("GF-1", "GF-2", "GF-1", "GF-2", "GF-1", None)
+    return [
+        {
+            "scene_id": f"S/{number}",
+            "name": f"第{number}景",
+            "kind": "satellite",
+            "sensor": sensor,
+            "acquired": date(2014, 3, 10 + number),
+            "gsd": 2.0 - number / 10,
+            "bands": "B,G,R,NIR",
+            "cloud": float(number),
+            "off_nadir": -12.5,
+            "crs": "EPSG:4490",
+            "file": f"{number}.tif",
+            "provider": "遥感中心",
+            "geometry": shapely.MultiPolygon(
+                [shapely.box(WEST + number / 100, SOUTH, WEST + (number + 1) / 100, SOUTH + 0.01)]
+            ),
+        }
+        for number, sensor in enumerate(sensors)
+    ]
+
+
+def divisions() -> list[dict[str, object]]:
+    """Two districts side by side, of which the first has the plots."""
+    return [
+        {"xzqdm": "421202", "name": "咸安区", "name_en": "Xian'an", "level": "county",
+         "geometry": shapely.MultiPolygon([shapely.box(WEST, SOUTH, WEST + 0.1, SOUTH + 0.1)])},
+        {"xzqdm": "421221", "name": "嘉鱼县", "name_en": "Jiayu", "level": "county",
+         "geometry": shapely.MultiPolygon([shapely.box(WEST + 1, SOUTH, WEST + 1.1, SOUTH + 0.1)])},
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small_catalogue() -> Catalogue:
+    """The town's layers with the shipped ones of scenes and of administrative divisions."""
+    town, shipped = read_catalogue(), load_catalogue()
+    layers = dict(town.layers)
+    for name in ("imagery_scene", "admin_division"):
+        layers[name] = shipped.layer(name)
+    codes = {**shipped.codes, **town.codes}
+    return Catalogue(MappingProxyType(layers), town.maps, MappingProxyType(codes))
+
+
+@pytest.fixture(scope="module")
+def service(
+    cluster: str, postgis_template: str, small_catalogue: Catalogue
+) -> Iterator[httpx.Client]:
+    """A client of a server over plots, scenes, divisions, and a layer that is kept secret."""
+    with copied_database(cluster, postgis_template) as url:
+        store = Store(url, small_catalogue)
+        store.migrate()
+        for name, rows, day in (
+            ("plot", plots(), FIRST),
+            ("plot", plots("07")[:3], SECOND),
+            ("imagery_scene", scenes(), SECOND),
+            ("admin_division", divisions(), FIRST),
+            ("secret", [{"code": "S1", "geometry": shapely.Point(WEST + STEP, SOUTH)}], FIRST),
+        ):
+            load_rows(store, small_catalogue.layer(name), rows, day)
+        store.close()
+        settings = ApiSettings(default_map="town", web_root=HERE / "no-such-folder")
+        with (
+            serving(settings, url, small_catalogue) as address,
+            httpx.Client(base_url=address, timeout=30) as client,
+        ):
+            wait_until_ready(client)
+            yield client
+
+
+def found(client: httpx.Client, **parameters: str) -> set[str]:
+    """The ids of all records that a search finds."""
+    answer = client.get(ITEMS, params={"limit": "1000", **parameters})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    ids = {entry["id"] for entry in body["features"]}
+    assert body["numberMatched"] == body["numberReturned"] == len(ids)
+    return ids
+
+
+def test_the_catalogue_holds_layers_maps_surveys_and_series(service: httpx.Client) -> None:
+    assert found(service) == {
+        "layer.admin_division", "layer.bare", "layer.imagery_scene", "layer.lamp", "layer.lane",
+        "layer.plot", "map.town", "series.imagery_scene.GF-1", "series.imagery_scene.GF-2",
+        "series.imagery_scene.unknown", "survey.1", "survey.2", "survey.3", "survey.4",
+    }  # fmt: skip
+    collection = service.get("/api/collections/catalogue").json()
+    assert (collection["itemType"], collection["type"]) == ("record", "Collection")
+    assert collection["extent"]["temporal"]["interval"] == [["2012-04-30T16:00:00Z", None]]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"q": "地块", "type": "dataset"}, {"layer.plot"}),
+        ({"q": "coverage  OF plots"}, {"layer.plot"}),
+        ({"q": "plots of"}, set()),
+        ({"q": "巷道，coverage of plots", "type": "dataset"}, {"layer.plot", "layer.lane"}),
+        ({"q": "水田", "type": "dataset"}, {"layer.plot", "layer.lamp"}),
+        ({"q": "ＣＨ／Ｔ　9032", "type": "dataset"}, {"layer.imagery_scene"}),
+        ({"q": "高分一号"}, {"series.imagery_scene.GF-1", "layer.imagery_scene"}),
+        ({"q": "涉密"}, set()),
+        ({"q": "权利人"}, set()),
+        ({"type": "map,series", "q": "town"}, {"map.town"}),
+        ({"theme": "影像", "type": "dataset"}, None),
+        ({"theme": "遥感影像", "type": "dataset"}, {"layer.imagery_scene", "layer.bare"}),
+        ({"open": "受控", "type": "dataset"}, {"layer.imagery_scene"}),
+        ({"open": "unconditional", "theme": "land", "type": "dataset"}, {"layer.plot"}),
+        ({"place": "嘉鱼"}, {"layer.admin_division", "survey.4"}),
+        ({"place": "421202", "theme": "land"}, {"layer.plot", "survey.1", "survey.2"}),
+        ({"place": "Xian'an", "type": "map"}, {"map.town"}),
+        ({"bbox": "115.2,29,116,30", "theme": "framework"},
+         {"layer.admin_division", "survey.4", "layer.lane"}),
+        ({"datetime": "2012-01-01/2013-01-01", "type": "survey"}, {"survey.1", "survey.4"}),
+        ({"datetime": "2014-03-11", "type": "series"}, {"series.imagery_scene.GF-1"} |
+         {"series.imagery_scene.GF-2"}),
+        ({"ids": "map.town,layer.secret,survey.1"}, {"map.town", "survey.1"}),
+        ({"externalIds": "standard:CH/T 9032"}, {"layer.imagery_scene"}),
+        ({"q": "", "type": "map", "place": "", "bbox": "", "datetime": ""}, {"map.town"}),
+    ],
+)  # fmt: skip
+def test_searches(
+    service: httpx.Client, parameters: dict[str, str], expected: set[str] | None
+) -> None:
+    if expected is None:
+        assert service.get(ITEMS, params=parameters).status_code == 400
+    else:
+        assert found(service, **parameters) == expected
+
+
+def test_what_a_viewer_may_not_know_of_is_not_there(service: httpx.Client) -> None:
+    for path in (ITEMS, f"{ITEMS}?f=html", f"{ITEMS}/map.town"):
+        answer = service.get(path, params={"limit": "1000"} if path == ITEMS else None)
+        assert "ecret" not in answer.text
+        assert "涉密" not in answer.text
+    for name in ("layer.secret", "survey.5", "layer.no-such"):
+        answer = service.get(f"{ITEMS}/{name}")
+        assert (answer.status_code, answer.json()["title"]) == (404, "Not found")
+
+
+def test_a_record_is_geojson_as_the_standard_has_it(service: httpx.Client) -> None:
+    answer = service.get(f"{ITEMS}/layer.plot")
+    assert answer.headers["content-type"] == "application/geo+json"
+    body = answer.json()
+    assert body["conformsTo"] == [
+        "http://www.opengis.net/spec/ogcapi-records-1/1.0/conf/record-core"
+    ]
+    assert body["time"] == {"interval": ["2012-04-30T16:00:00Z", ".."]}
+    assert shapely.geometry.shape(body["geometry"]).bounds == pytest.approx(
+        (WEST, SOUTH, WEST + 20 * STEP, SOUTH + 15 * STEP)
+    )
+    properties = body["properties"]
+    assert properties["title"] == "地块 / Plots"
+    assert (properties["type"], properties["open"]) == ("dataset", "unconditional")
+    assert properties["themes"][0]["concepts"][0]["id"] == "land"
+    assert properties["updated"].endswith("Z")
+    for entry in body["links"]:
+        linked = service.get(entry["href"])
+        assert linked.status_code == 200, entry
+    survey = service.get(f"{ITEMS}/survey.1").json()
+    assert survey["time"] == {"timestamp": "2012-04-30T16:00:00Z"}
+    checksum = survey["properties"]["externalIds"][0]["value"]
+    assert found(service, externalIds=f"sha256:{checksum}") == {"survey.1"}
+
+
+def test_pages_follow_each_other_in_order(service: httpx.Client) -> None:
+    ids: list[str] = []
+    address: str | None = f"{ITEMS}?sortby=-type,id&limit=4"
+    while address is not None:
+        body = service.get(address).json()
+        ids += [entry["id"] for entry in body["features"]]
+        links = {entry["rel"]: entry["href"] for entry in body["links"]}
+        address = links.get("next")
+    assert ids[:4] == ["survey.1", "survey.2", "survey.3", "survey.4"]
+    assert ids[-1] == "layer.plot"
+    assert len(ids) == len(set(ids)) == 14
+    assert "prev" in links
+    assert service.get(f"{ITEMS}?offset=100000").json()["features"] == []
+
+
+def test_people_search_with_a_form(service: httpx.Client) -> None:
+    answer = service.get(
+        ITEMS, params={"q": "<b>", "theme": "land"}, headers={"accept": "text/html"}
+    )
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'name="q" value="&lt;b&gt;"' in answer.text
+    assert '<option value="land" selected>' in answer.text
+    assert "<script" not in answer.text
+    assert 'rel="http://www.opengis.net/def/rel/ogc/1.0/ogc-catalog"' in answer.text
+    page = service.get(f"{ITEMS}/series.imagery_scene.GF-1", params={"f": "html"})
+    assert "高分一号" in page.text
+
+
+def test_unchanged_records_are_not_sent_again_and_head_has_no_body(service: httpx.Client) -> None:
+    etag = service.get(ITEMS).headers["etag"]
+    assert service.get(ITEMS, headers={"if-none-match": etag}).status_code == 304
+    assert service.head(ITEMS).content == b""
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"q": "x" * 2000}, {"type": "lamp"}, {"theme": "x"}, {"open": "x"}, {"bbox": "1,2,3"},
+        {"bbox": "1,2,nan,4"}, {"bbox": "1,9,3,4"}, {"place": "亚特兰蒂斯"},
+        {"datetime": "2014-13"},
+        {"limit": "0"}, {"offset": "-1"}, {"sortby": "open"}, {"sortby": "id,-id"},
+        {"crs": "EPSG:4326"}, {"f": "xml"}, {"externalIds": ",".join(map(str, range(2000)))},
+        {"nothing": "1"},
+    ],
+)  # fmt: skip
+def test_bad_parameters_are_named(service: httpx.Client, parameters: dict[str, str]) -> None:
+    answer = service.get(ITEMS, params=parameters)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert next(iter(parameters)) in answer.json()["detail"]
+
+
+def test_no_layer_can_take_the_catalogues_name(tmp_path: Any) -> None:
+    text = (HERE / "catalogue" / "layers" / "secret.yaml").read_text("utf-8")
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(text.replace("name: secret", "name: catalogue", 1), "utf-8")
+    assert load_model(path, LayerDefinition).name == "catalogue"
+    with pytest.raises(DefinitionError, match="collection of the service"):
+        load_catalogue(extra_layers=tmp_path)
+
+
+def test_five_thousand_records_are_searched_in_milliseconds() -> None:
+    day = datetime(2014, 5, 1, tzinfo=BEIJING)
+    index = RecordIndex(
+        Record(
+            id=f"survey.{number}",
+            type=RecordType.SURVEY,
+            title=Bilingual(zh=f"土地利用现状图斑第{number}号", en=f"Land parcels {number}"),
+            abstract=Bilingual(zh="咸宁市自然资源和规划局测绘成果" * 4, en="A survey of " * 10),
+            keywords=("土地", "Land"),
+            theme=Theme.LAND,
+            open=ShareLevel.CONDITIONAL,
+            share=ShareLevel.CONDITIONAL,
+            bbox=(114 + number / 1e4, 29.0, 114.5 + number / 1e4, 30.0),
+            start=day,
+            end=day,
+            created=day,
+            updated=datetime.fromtimestamp(1.4e9 + number * 7 % 999, UTC),
+            external_ids=(("sha256", f"{number:064x}"),),
+            contact=None,
+            formats=(),
+            links=(),
+            more={},
+        )
+        for number in range(5_000)
+    )
+    wanted = RecordSearch(
+        terms=("第77号", "第4999号"),
+        themes=(Theme.LAND,),
+        opens=(ShareLevel.CONDITIONAL,),
+        bbox=(114.0, 29.5, 115.0, 29.6),
+        place=shapely.box(114, 29, 116, 31),
+        at=Interval(day, None),
+        sort=(("updated", True),),
+    )
+    index.search(wanted)
+    start = time.perf_counter()
+    assert {record.id for record in index.search(wanted)} == {"survey.77", "survey.4999"}
+    # A twentieth of a second on a busy machine; a few milliseconds on an idle one.
+    assert time.perf_counter() - start < 0.05
