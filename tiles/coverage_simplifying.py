@@ -5,7 +5,7 @@ import shapely
 
 from tiles.generaliser import HALF_WORLD, Band, Cell, Features, Shapes
 from tiles.generaliser_tools import owned
-from tiles.unit_grid import areas_only, in_metres, in_units, snapped_areas
+from tiles.unit_grid import areas_only, in_metres, in_units, snapped_areas, surely_valid
 
 
 def simplified_coverage(features: Features, band: Band, cell: Cell) -> Features:
@@ -34,7 +34,8 @@ def simplified_coverage(features: Features, band: Band, cell: Cell) -> Features:
 
 def valid_areas(shapes: Shapes) -> Shapes:
     """Return areas as they are where they are valid, else put right."""
-    broken = np.flatnonzero(~shapely.is_valid(shapes))
+    doubtful = np.flatnonzero(~surely_valid(shapes, shapely.get_coordinates(shapes)))
+    broken = doubtful[~shapely.is_valid(shapes[doubtful])]
     if len(broken):
         shapes = shapes.copy()
         shapes[broken] = areas_only(shapely.make_valid(shapes[broken], method="structure"))

@@ -1,5 +1,7 @@
 """The regions of a raster of labels as areas with smooth borders: no gap and no overlap."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import shapely
 
@@ -11,7 +13,19 @@ from tiles.raster_borders import borders_through_middles
 _SMOOTHNESS = 0.5
 
 
-def regions(raster: Labels, pixel: float, origin: tuple[float, float]) -> tuple[Shapes, Integers]:
+@dataclass(frozen=True)
+class Regions:
+    """The regions of a raster."""
+
+    #: Polygons in units with whole coordinates.
+    shapes: Shapes
+    #: The label of each.
+    labels: Integers
+    #: For each pixel of the raster which region covers it; -1 for none.
+    index: Integers
+
+
+def regions(raster: Labels, pixel: float, origin: tuple[float, float]) -> Regions:
     """Return the regions of equal label, but not those of label 0.
 
     Borders are drawn once each, from one point where three regions meet to the next, through the
@@ -23,23 +37,22 @@ def regions(raster: Labels, pixel: float, origin: tuple[float, float]) -> tuple[
         raster: Labels, a square of pixels.
         pixel: Units along a pixel's edge.
         origin: The lower left corner in units, whole numbers.
-
-    Returns:
-        Polygons in units with whole coordinates, and the label of each.
     """
     size = len(raster)
     box = shapely.box(0, 0, size * pixel, size * pixel).exterior
     drawn = _scaled(_smooth(borders_through_middles(raster)), pixel)
     network = shapely.union_all([*drawn, box], grid_size=1.0)
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(network)))
-    labels = _labels(faces, raster, pixel)
+    index = burnt(faces, np.arange(1, len(faces) + 1), size, lambda xy: xy / pixel)
+    labels = _labels(faces, index, raster, pixel)
     covered = labels > 0
     moved = shapely.transform(faces[covered], lambda xy: xy + np.array(origin))
-    return np.asarray(moved, object), labels[covered]
+    place = np.append(-1, np.where(covered, np.cumsum(covered) - 1, -1))
+    return Regions(np.asarray(moved, object), labels[covered], place[index])
 
 
-def _labels(faces: Shapes, raster: Labels, pixel: float) -> Integers:
-    """Return the label that most pixels of each face have.
+def _labels(faces: Shapes, index: Labels, raster: Labels, pixel: float) -> Integers:
+    """Return the label that most pixels of each face have; ``index`` is its number from 1 on.
 
     One point would not do: it may lie on a thread that smoothing took away.
     """
@@ -47,7 +60,6 @@ def _labels(faces: Shapes, raster: Labels, pixel: float) -> Integers:
     inner = shapely.get_coordinates(shapely.point_on_surface(faces)) / pixel
     column, row = np.clip(np.floor(inner), 0, size - 1).astype(np.int64).T
     labels: Integers = raster[row, column].astype(np.int64)
-    index = burnt(_scaled(faces, 1 / pixel), np.arange(1, len(faces) + 1), size)
     kinds = int(raster.max()) + 1
     pairs, count = _counted(index.astype(np.int64).ravel() * kinds + raster.ravel())
     # The last of each face is the one with most pixels, of equals the lowest label.

@@ -209,10 +209,10 @@ def test_a_thread_that_smoothing_takes_away_does_not_name_the_region() -> None:
     raster[20:70, 20:70] = 2
     raster[44, 0:46] = 3
     raster[45, 45:66] = 3
-    shapes, labels = regions(raster, 4.0, (0.0, 0.0))
-    assert shapely.area(shapes).sum() == (size * 4.0) ** 2
-    area = {int(label): 0.0 for label in labels}
-    for shape, label in zip(shapes, labels.tolist(), strict=True):
+    made = regions(raster, 4.0, (0.0, 0.0))
+    assert shapely.area(made.shapes).sum() == (size * 4.0) ** 2
+    area = {int(label): 0.0 for label in made.labels}
+    for shape, label in zip(made.shapes, made.labels.tolist(), strict=True):
         area[label] += shape.area / 16
     assert area[2] == pytest.approx((raster == 2).sum(), rel=0.05)
     assert area.get(3, 0) <= 1.5 * (raster == 3).sum()

@@ -26,8 +26,8 @@ from tiles.generaliser import (
 )
 from tiles.generaliser_tools import centres, chosen, made_ids, owned, text_keys
 from tiles.label_raster import Labels, borders, burnt, grown, sieved, without_threads
-from tiles.raster_regions import regions
-from tiles.unit_grid import in_metres, in_units
+from tiles.raster_regions import Regions, regions
+from tiles.unit_grid import in_metres
 
 #: Pixels of context around a cell, so that regions are judged alike on both sides of its edge.
 _CONTEXT = 24
@@ -86,21 +86,25 @@ class Mosaic:
         size = round((east - west) / pixel)
         labels, classes = _labels(features, band)
         start = np.array([west, south]) - _CONTEXT * pixel
-        placed = shapely.transform(
-            in_units(features.shapes, band.unit), lambda xy: (xy - start) / pixel
+        raster = burnt(
+            features.shapes,
+            labels,
+            size + 2 * _CONTEXT,
+            lambda xy: ((xy + HALF_WORLD) / band.unit - start) / pixel,
         )
-        raster = burnt(np.asarray(placed, object), labels, size + 2 * _CONTEXT)
-        shapes, label = _within_budget(raster, band, cell, (west, south))
-        found = _Regions(shapes, label, labels, classes)
+        made = _within_budget(raster, band, cell, (west, south))
+        found = _Regions(made, labels, classes)
         return _rows(features, found, band, cell)
 
 
 class _Regions:
     """Regions in units, and what their labels stand for."""
 
-    def __init__(self, shapes: Shapes, label: Integers, of_feature: Integers, classes: int):
-        order = np.lexsort((*shapely.bounds(shapes).T, label))
-        self.shapes, self.label = shapes[order], label[order]
+    def __init__(self, made: Regions, of_feature: Integers, classes: int):
+        order = np.lexsort((*shapely.bounds(made.shapes).T, made.labels))
+        self.shapes, self.label = made.shapes[order], made.labels[order]
+        #: The region of each pixel; -1 for none.
+        self.index = np.append(np.argsort(order), -1)[made.index]
         #: The label of each feature; labels up to ``classes`` stand for classes.
         self.of_feature, self.classes = of_feature, classes
         #: A feature that has the region's label.
@@ -133,7 +137,7 @@ def _labels(features: Features, band: Band) -> tuple[Integers, int]:
 
 def _within_budget(
     raster: Labels, band: Band, cell: Cell, origin: tuple[float, float]
-) -> tuple[Shapes, Integers]:
+) -> Regions:
     """Return the cell's regions, coarser where they would take too many bytes."""
     inner = slice(_CONTEXT, len(raster) - _CONTEXT)
     budget = band.parameters.budget / 4 ** max(0, cell.zoom - band.zooms[0])
@@ -146,13 +150,13 @@ def _within_budget(
         seen = np.ascontiguousarray(raster[inner, inner])
         last = step == _MOST_STEPS - 1
         if last or borders(seen) * _VERTICES_AN_EDGE * _BYTES_A_VERTEX <= budget:
-            shapes, label = regions(seen, pixel, origin)
-            if last or _bytes(shapes) <= budget:
+            made = regions(seen, pixel, origin)
+            if last or _bytes(made.shapes) <= budget:
                 break
         if step:
             # Narrow strips of bare ground part what would be one region.
             raster = grown(raster)
-    return shapes, label
+    return made
 
 
 def _bytes(shapes: Shapes) -> float:
@@ -190,25 +194,21 @@ def _shares(
     if len(members) and len(mine):
         x, y = centres(features)
         units = (np.column_stack([x[mine], y[mine]]) + HALF_WORLD) / band.unit
-        place = _region_at(found.shapes, units, band, cell)
+        place = _region_at(found, units, band, cell)
         np.add.at(members, place, features.members[mine])
         np.maximum.at(rank, place, features.rank[mine])
     return members, rank
 
 
-def _region_at(shapes: Shapes, points: Floats, band: Band, cell: Cell) -> Integers:
+def _region_at(found: _Regions, points: Floats, band: Band, cell: Cell) -> Integers:
     """Return which region each point lies in; on bare ground, the nearest one."""
-    west, south, east, _ = unit_box(cell, band.unit)
-    pixel = _raster_pixel(band)
-    size = round((east - west) / pixel)
-    start = np.array([west, south])
-    placed = shapely.transform(shapes, lambda xy: (xy - start) / pixel)
-    index = burnt(np.asarray(placed, object), np.arange(1, len(shapes) + 1), size)
-    column, row = np.clip(((points - start) / pixel).astype(np.int64), 0, size - 1).T
-    place: Integers = index[row, column].astype(np.int64) - 1
+    west, south, _, _ = unit_box(cell, band.unit)
+    steps = (points - np.array([west, south])) / _raster_pixel(band)
+    column, row = np.clip(steps.astype(np.int64), 0, len(found.index) - 1).T
+    place: Integers = found.index[row, column]
     bare = np.flatnonzero(place < 0)
     if len(bare):
-        tree = shapely.STRtree(shapes)
+        tree = shapely.STRtree(found.shapes)
         place[bare] = tree.query_nearest(shapely.points(points[bare]), all_matches=False)[1]
     return place
 

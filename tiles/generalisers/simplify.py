@@ -20,6 +20,7 @@ from tiles.generaliser import (
 )
 from tiles.generaliser_tools import as_rows, chosen, owned
 from tiles.unit_grid import (
+    areas_on_grid,
     box_sides,
     in_metres,
     in_units,
@@ -76,13 +77,7 @@ class Simplify:
         features = features.take(owned(features, cell))
         if not band.layer.geometry.coverage:
             features = features.take(_large_enough(features, band))
-        shapes = in_units(features.shapes, band.unit)
-        if band.layer.geometry.dimension == 1:
-            shapes = snapped_lines(shapely.simplify(shapes, settings.tolerance))
-        elif band.layer.geometry.coverage:
-            shapes = snapped_areas(shapes)
-        else:
-            shapes = snapped_areas(without_pinholes(shapely.simplify(shapes, settings.tolerance)))
+        shapes = _simplified(features.shapes, band)
         if _least_pixels(band) == 0:
             shapes = _as_dots(shapes, features.shapes, band)
         made = Features(
@@ -93,6 +88,16 @@ class Simplify:
             features.members,
         )
         return as_rows(made, band)
+
+
+def _simplified(shapes: Shapes, band: Band) -> Shapes:
+    """Return shapes in units, each simplified by itself; coverages only moved to the grid."""
+    if band.layer.geometry.coverage:
+        return areas_on_grid(shapes, band.unit)
+    simpler = shapely.simplify(in_units(shapes, band.unit), band.parameters.tolerance)
+    if band.layer.geometry.dimension == 1:
+        return snapped_lines(simpler)
+    return snapped_areas(without_pinholes(simpler))
 
 
 def _least_pixels(band: Band) -> float:
