@@ -135,9 +135,7 @@ def _labels(features: Features, band: Band) -> tuple[Integers, int]:
     return labels, len(names)
 
 
-def _within_budget(
-    raster: Labels, band: Band, cell: Cell, origin: tuple[float, float]
-) -> Regions:
+def _within_budget(raster: Labels, band: Band, cell: Cell, origin: tuple[float, float]) -> Regions:
     """Return the cell's regions, coarser where they would take too many bytes."""
     inner = slice(_CONTEXT, len(raster) - _CONTEXT)
     budget = band.parameters.budget / 4 ** max(0, cell.zoom - band.zooms[0])
