@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from etl.load import LoadRequest, load, source_checksum
+from etl.checksums import source_checksum
+from etl.load import LoadRequest, load
 from etl.settings import EtlSettings
 from gis.times import parse_instant
 from layers.catalogue import Catalogue

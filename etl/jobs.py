@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter
 
+from etl.checksums import SourceChecksum, checksum_beside
 from etl.formats import is_address
 from etl.load import LoadRequest, Progress, RefusedLoad, date_of, layer_name, load, source_name
 from etl.mapping import read_mapping
@@ -137,10 +138,17 @@ def load_now(request: LoadRequest, tools: Tools, tell: Tell = lambda _: None) ->
         LoadCancelled: If somebody cancelled it.
     """
     new = new_load(request, tools.catalogue)
-    tools.desk.refuse_unfit(tools.catalogue)
+    with checksum_beside(request.source) as hashing:
+        tools.desk.refuse_unfit(tools.catalogue)
+        return _attended(request, new, tools, tell, hashing)
+
+
+def _attended(
+    request: LoadRequest, new: NewLoad, tools: Tools, tell: Tell, hashing: SourceChecksum
+) -> LoadReport:
     with tools.desk.attend_new(new) as attendance:
         try:
-            report = _load(request, attendance, tools, tell)
+            report = _load(request, attendance, tools, tell, hashing)
         except BaseException as error:
             ended = _cancelled(error, attendance)
             status = "cancelled" if ended is not None else "failed"
@@ -237,7 +245,13 @@ def _try_again(load_id: int, attempts: int, reason: str, tools: Tools) -> Again 
     return Again(retry_delay(attempts, tools.settings), reason)
 
 
-def _load(request: LoadRequest, attendance: Attendance, tools: Tools, tell: Tell) -> LoadReport:
+def _load(
+    request: LoadRequest,
+    attendance: Attendance,
+    tools: Tools,
+    tell: Tell,
+    hashing: SourceChecksum | None = None,
+) -> LoadReport:
     def both(state: Progress) -> None:
         tell(state)
         if state.stage == "done":
@@ -248,7 +262,8 @@ def _load(request: LoadRequest, attendance: Attendance, tools: Tools, tell: Tell
         attendance.tell(state.stage, state.rows, state.total)
 
     sweep_scratch()
-    return load(request, tools.store, tools.catalogue, tools.settings, both, attendance.load_id)
+    store, load_id = tools.store, attendance.load_id
+    return load(request, store, tools.catalogue, tools.settings, both, load_id, hashing)
 
 
 def _cancelled(error: BaseException, attendance: Attendance) -> LoadCancelled | None:

@@ -1,6 +1,5 @@
 """The load: read → map → transform → check → stage → apply, in one transaction."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -10,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from etl.begun import begun
+from etl.checksums import SourceChecksum, checksum_beside
 from etl.formats import is_address, open_source
 from etl.layer_checks import LayerChecks
 from etl.mapping import Mapping, read_mapping
@@ -94,6 +94,7 @@ def load(
     settings: EtlSettings,
     progress: Callable[[Progress], None] = lambda _: None,
     load_id: int | None = None,
+    hashing: SourceChecksum | None = None,
 ) -> LoadReport:
     """Load a survey file into a layer: all of its good rows, or nothing.
 
@@ -104,6 +105,7 @@ def load(
         settings: Batch size and limits.
         progress: Is told after every batch.
         load_id: The record of a load that was submitted before.
+        hashing: The source's checksum, where somebody began it earlier.
 
     Returns:
         The report, which is also kept with the load.
@@ -111,6 +113,9 @@ def load(
     Raises:
         OneMapError: If the load is refused or the database is not there; nothing was changed.
     """
+    if hashing is None:
+        with checksum_beside(request.source) as begun_here:
+            return load(request, store, catalogue, settings, progress, load_id, begun_here)
     started = time.monotonic()
     mapping = read_mapping(request.mapping) if request.mapping is not None else None
     layer = catalogue.layer(layer_name(request, mapping))
@@ -131,7 +136,7 @@ def load(
         # Whether the source can be read at all is known before all of it is hashed.
         source = begun(unread)
         crs, way, notes = _way(request.source, source.info, said_crs, layer)
-        checksum = source.info.checksum or source_checksum(request.source)
+        checksum = source.info.checksum or hashing.value()
         report = LoadReport(
             layer=layer.name,
             source=source_name(request.source),
@@ -464,33 +469,3 @@ def _max_bad(request: LoadRequest, mapping: Mapping | None, settings: EtlSetting
 def source_name(source: Path | str) -> str:
     """Return what a report calls a source: the name of a file without its folder, or an address."""
     return str(source) if is_address(source) else Path(source).name
-
-
-def source_checksum(source: Path | str) -> str:
-    """Return the SHA-256 of a file, or of all files of a data set, in hexadecimal.
-
-    Args:
-        source: A file, or a folder; a Shapefile counts with the files beside it. Of an address
-            only the address itself counts: what is behind it may change at any time.
-
-    Raises:
-        LoadRefused: If there is no such file or it cannot be read.
-    """
-    digest = hashlib.sha256()
-    if is_address(source):
-        digest.update(str(source).encode())
-        return digest.hexdigest()
-    path = Path(source)
-    files = [path]
-    if path.is_dir():
-        files = sorted(entry for entry in path.rglob("*") if entry.is_file())
-    elif path.suffix.lower() == ".shp":
-        files = sorted(entry for entry in path.parent.iterdir() if entry.stem == path.stem)
-    try:
-        for file in files:
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-    except OSError as error:
-        raise LoadRefused(f"{path}: cannot be read: {error.strerror}") from error
-    return digest.hexdigest()

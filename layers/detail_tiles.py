@@ -16,11 +16,9 @@ from sqlalchemy import (
     Select,
     func,
     literal,
-    null,
     or_,
     select,
     true,
-    union_all,
 )
 
 from gis.tile_cover import tiles_showing
@@ -29,14 +27,13 @@ from layers.effective_changes import touched_shapes
 from layers.tables import INFINITY, city_table
 from layers.tile_changes import ZOOMS, Tiles, live_zooms
 from layers.tile_fields import tile_fields
-from layers.versioning import Survey, difference_table, stage_table
 
 #: Tile units along a tile's edge.
 _EXTENT = 4096
 #: With more changed tiles than so many, a zoom is forgotten as a whole.
 TILE_LIMIT = 200_000
 #: With more changed features than so many, every zoom is.
-_MOST_FEATURES = 100_000
+MOST_FEATURES = 100_000
 _TIME = DateTime(timezone=True)
 #: Columns of a changed row before its fields.
 _FIELDS = 5
@@ -59,12 +56,12 @@ def changed_tiles(
     Returns:
         Coded tiles by zoom, of the zooms that are cut from the layer itself.
     """
-    zooms = sorted(set(ZOOMS) - live_zooms(connection, layer))
-    if features > _MOST_FEATURES:
+    zooms = detail_zooms(connection, layer)
+    if features > MOST_FEATURES:
         return dict.fromkeys(zooms)
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for zoom in zooms:
-        alike[_shown_fields(layer, zoom)].append(zoom)
+        alike[shown_fields(layer, zoom)].append(zoom)
     fields = tuple(dict.fromkeys(name for group in alike for name in group))
     rows = connection.execute(changed(fields)).all()
     found: dict[int, Tiles] = {}
@@ -93,7 +90,12 @@ def tiles_of(layer: LayerDefinition, shapes: set[bytes], zooms: Sequence[int]) -
     return dict(tiles_showing(there, zooms, reach, TILE_LIMIT, margin))
 
 
-def _shown_fields(layer: LayerDefinition, zoom: int) -> tuple[str, ...]:
+def detail_zooms(connection: Connection, layer: LayerDefinition) -> list[int]:
+    """Return the zooms whose tiles are cut from the layer itself."""
+    return sorted(set(ZOOMS) - live_zooms(connection, layer))
+
+
+def shown_fields(layer: LayerDefinition, zoom: int) -> tuple[str, ...]:
     """Return what a tile's bytes depend on; importance decides what a full tile leaves out."""
     importance = layer.tiles.importance
     return tuple(dict.fromkeys([*tile_fields(layer, zoom), *([importance] if importance else [])]))
@@ -133,28 +135,3 @@ def changed_rows(
     # OFFSET 0 keeps PostgreSQL from reading the whole layer: it looks up each feature's rows.
     found = rows.where(held.c.feature_id == mine.c[0]).offset(0).lateral("found")
     return select(found).select_from(mine.join(found, true()))
-
-
-def surveyed_changes(survey: Survey) -> Changed:
-    """Return what makes the statement for the rows that a staged survey opened or closed."""
-    difference, stage = difference_table(), stage_table(survey.layer)
-
-    def statement(fields: Sequence[str]) -> Select[Any]:
-        known = select(difference.c.feature_id).where(difference.c.held)
-        # What was not held before needs no comparing, and its rows no finding.
-        added = (
-            select(
-                -stage.c.source_row,
-                literal(survey.valid_from, _TIME),
-                null(),
-                true(),
-                func.ST_AsBinary(stage.c.tile_geom),
-                *(stage.c[name] for name in fields),
-            )
-            .join(difference, difference.c.source_row == stage.c.source_row)
-            .where(~difference.c.held)
-        )
-        held = changed_rows(survey.layer, fields, survey.recorded_at, known)
-        return select(union_all(held, added).subquery("changed"))
-
-    return statement

@@ -25,7 +25,6 @@ from sqlalchemy import (
 from layers.ancestry import record_ancestry
 from layers.copy_binary import ARROW_TYPES
 from layers.definition import LayerDefinition
-from layers.detail_tiles import changed_tiles, surveyed_changes
 from layers.errors import LoadRefused
 from layers.geometry_column import GeometryColumn
 from layers.key_hashes import key_hashes
@@ -40,6 +39,7 @@ from layers.quarantine_rows import (
 )
 from layers.row_writers import AsideWriter, RowWriter, StageWriter, can_be_replaced
 from layers.sql import analyze_statement
+from layers.survey_tiles import SurveyTiles
 from layers.system_tables import layer_table
 from layers.tables import CITY_SCHEMA, aside_name, city_table
 from layers.versioning import (
@@ -120,6 +120,7 @@ class LoadSession:
         self._complete = False
         self._outcome: LoadOutcome | None = None
         self._report: object = None
+        self._tiles: SurveyTiles | None = None
         self._boxes: list[NDArray[np.float64]] = []
         self._hashes: list[NDArray[np.uint64]] = []
         self._writer: RowWriter = self._choose_writer()
@@ -312,12 +313,14 @@ class LoadSession:
         counts = self._connection.execute(count_differences()).one()
         added, changed, closed, growth = (int(count) for count in counts)
         if added + changed + closed:
+            features = added + changed + closed
+            self._tiles = SurveyTiles.begin(self._connection, self._survey, features)
             self._connection.execute(close_held(self._survey))
             self._connection.execute(keep_before(self._survey))
             self._connection.execute(open_surveyed(self._survey))
             if (added or changed) and (changed or closed):
                 record_ancestry(self._connection, self._survey)
-            self._renew_statistics(added + changed + closed, self._layer.name)
+            self._renew_statistics(features, self._layer.name)
         return (added, changed, self._staged - added - changed, closed), growth
 
     def _refuse_repeated_keys(self) -> None:
@@ -352,10 +355,8 @@ class LoadSession:
             current = select(layer_table.c.data_version).where(layer_table.c.name == name)
             return int(self._connection.execute(current).scalar_one())
         bounds = None
-        tiles = None
-        if not isinstance(self._writer, AsideWriter):
-            changes = surveyed_changes(self._survey)
-            tiles = changed_tiles(self._connection, self._layer, added + changed + closed, changes)
+        # A first load changes all tiles.
+        tiles = None if self._tiles is None else self._tiles.result()
         if self._boxes:
             west, south, east, north = np.array(self._boxes).T
             bounds = float(west.min()), float(south.min()), float(east.max()), float(north.max())

@@ -58,7 +58,7 @@ _TO_DONE = r"^UPDATE onemap\.load SET .*recorded_at"
 KILL_POINTS = (
     # A first load: rows are sorted on this side and go into a table aside.
     KillPoint("first-hashed", "first", "the source is hashed, nothing is open",
-              Call("etl.load:source_checksum", after=True)),
+              Call("etl.checksums:SourceChecksum.value", after=True)),
     KillPoint("first-registered", "first", "the load's record says what it is",
               Call("layers.store:Store._register", after=True)),
     KillPoint("first-locked", "first", "the layer's lock is taken",
