@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.crs import CGCS2000, CRS84, SYSTEMS
 from api.links import Link, link
+from gis.systems import CGCS2000, CRS84
 from gis.times import BEIJING
 from layers.access import AccessClass
 from layers.definition import Bilingual, FieldDefinition, FieldType, GeometryType, LayerDefinition
@@ -37,13 +37,16 @@ def both(text: Bilingual) -> str:
     return f"{text.zh} / {text.en}"
 
 
-def collection(layer: LayerDefinition, extent: LayerExtent, home: str) -> dict[str, Any]:
+def collection(
+    layer: LayerDefinition, extent: LayerExtent, home: str, systems: list[str]
+) -> dict[str, Any]:
     """Return a collection's description (OGC 17-069r4, 7.14).
 
     Args:
         layer: The layer.
         extent: Where and when it has features.
         home: Address of the landing page.
+        systems: URIs of the reference systems that features come in.
     """
     value: dict[str, Any] = {
         "id": layer.name,
@@ -52,7 +55,7 @@ def collection(layer: LayerDefinition, extent: LayerExtent, home: str) -> dict[s
         "keywords": [layer.theme.value, *([layer.standard] if layer.standard else [])],
         "links": _links(layer, home),
         "itemType": "feature",
-        "crs": list(SYSTEMS),
+        "crs": systems,
         "storageCrs": CGCS2000.uri,
         "dataType": "vector",
     }
@@ -77,6 +80,7 @@ def _links(layer: LayerDefinition, home: str) -> list[Link]:
         link(f"{address}/items", "items", "application/geo+json", "Features as GeoJSON"),
         link(f"{address}/items?f=html", "items", "text/html", "Features as a page"),
         link(f"{address}/queryables", f"{_REL}queryables", _SCHEMA, "Fields to filter by"),
+        link(f"{address}/sortables", f"{_REL}sortables", _SCHEMA, "Fields to sort by"),
         link(f"{address}/schema", f"{_REL}schema", _SCHEMA, "Schema of the features"),
         # Both spellings: link relations do not depend on case, but some clients do.
         link(f"{address}/feature-schema", "describedby", _SCHEMA, "Schema of a GeoJSON feature"),
@@ -127,6 +131,15 @@ def _geometry_schema(layer: LayerDefinition) -> dict[str, Any]:
     return {
         "format": f"geometry-{'any' if layer.geometry.mixed else layer.geometry.type}",
         "x-ogc-role": "primary-geometry",
+    }
+
+
+def sortables(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, Any]:
+    """Return what features can be sorted by, as a JSON schema."""
+    return {
+        **queryables(layer, access, home),
+        "$id": f"{home}/collections/{layer.name}/sortables",
+        "properties": _field_schemas(layer, access, home),
     }
 
 

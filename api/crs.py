@@ -1,69 +1,36 @@
-"""Coordinate reference systems by their URIs (OGC API Features, part 2)."""
+"""The reference systems that a service gives and takes features in (OGC 18-058r1)."""
 
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
-
-import orjson
+from collections.abc import Iterable
 
 from api.errors import InvalidParameter
-from layers.feature_query import BBox
+from gis.systems import CRS84, CoordinateSystem, coordinate_systems
 
 
-@dataclass(frozen=True, slots=True)
-class Crs:
-    """A reference system that features come in."""
+class Systems:
+    """Reference systems by their URIs."""
 
-    uri: str
-    #: The authority's axis order puts latitude first.
-    latitude_first: bool
+    def __init__(self, zones: Iterable[int]) -> None:
+        """Begin with the systems of every city, and those of this one.
 
-    def box(self, numbers: BBox) -> BBox:
-        """Return a box in this system as west, south, east, north."""
-        if not self.latitude_first:
-            return numbers
-        south, west, north, east = numbers
-        return (west, south, east, north)
+        Args:
+            zones: EPSG codes of its Gauss-Kruger zones.
+        """
+        self._by_uri = {system.uri: system for system in coordinate_systems(zones)}
 
-    def geometry(self, geometry_json: bytes) -> bytes:
-        """Return GeoJSON text of longitude and latitude in this system's axis order."""
-        if not self.latitude_first or geometry_json == b"null":
-            return geometry_json
-        geometry = orjson.loads(geometry_json)
-        _swap(geometry)
-        return orjson.dumps(geometry)
+    @property
+    def uris(self) -> list[str]:
+        """The URIs, the usual system's first."""
+        return list(self._by_uri)
 
+    def read(self, name: str, uri: str | None) -> CoordinateSystem:
+        """Return the system that parameter ``name`` asks for; CRS84 without one.
 
-CRS84 = Crs("http://www.opengis.net/def/crs/OGC/1.3/CRS84", latitude_first=False)
-#: CGCS2000 geographic: the storage reference system; EPSG defines latitude first.
-CGCS2000 = Crs("http://www.opengis.net/def/crs/EPSG/0/4490", latitude_first=True)
-SYSTEMS: MappingProxyType[str, Crs] = MappingProxyType(
-    {system.uri: system for system in (CRS84, CGCS2000)}
-)
-
-
-def read_crs(name: str, uri: str | None) -> Crs:
-    """Return the system that parameter ``name`` asks for; CRS84 without one.
-
-    Raises:
-        InvalidParameter: If features do not come in it.
-    """
-    if uri is None:
-        return CRS84
-    system = SYSTEMS.get(uri)
-    if system is None:
-        raise InvalidParameter(f"{name}: '{uri}' is not one of {', '.join(SYSTEMS)}")
-    return system
-
-
-def _swap(geometry: dict[str, Any]) -> None:
-    for part in geometry.get("geometries", ()):
-        _swap(part)
-    if "coordinates" in geometry:
-        geometry["coordinates"] = _swapped(geometry["coordinates"])
-
-
-def _swapped(coordinates: list[Any]) -> list[Any]:
-    if coordinates and isinstance(coordinates[0], list):
-        return [_swapped(part) for part in coordinates]
-    return [coordinates[1], coordinates[0], *coordinates[2:]] if coordinates else coordinates
+        Raises:
+            InvalidParameter: If features do not come in it.
+        """
+        if uri is None:
+            return CRS84
+        system = self._by_uri.get(uri)
+        if system is None:
+            raise InvalidParameter(f"{name}: '{uri[:80]}' is not one of {', '.join(self._by_uri)}")
+        return system

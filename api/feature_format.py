@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from api.crs import Crs
 from api.links import Link
 from api.negotiation import Representation
 from layers.definition import LayerDefinition
+from layers.feature_counts import FeatureCount
 from layers.reading import FeatureRow, Lineage
 
 
@@ -17,9 +17,8 @@ class FeaturePageDocument:
 
     layer: LayerDefinition
     features: list[FeatureRow]
-    crs: Crs
-    #: How many match in all, where that is known.
-    matched: int | None
+    #: How many match in all, where that is known or estimated.
+    matched: FeatureCount | None
     stamp: datetime
     links: list[Link]
     #: Address of the service's landing page.
@@ -33,7 +32,6 @@ class FeatureDocument:
     layer: LayerDefinition
     feature: FeatureRow
     lineage: Lineage
-    crs: Crs
     links: list[Link]
     home: str
 

@@ -1,66 +1,20 @@
 """Requests for features: from a query string to a plain ``FeatureQuery``."""
 
-import math
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
 
-from api.crs import CRS84, SYSTEMS, Crs, read_crs
+from api.boxes import read_box
+from api.crs import Systems
 from api.errors import InvalidParameter
+from api.feature_parameters import DEFAULT_LIMIT, ITEM_PARAMETERS, MAX_LIMIT, PAGE_PARAMETERS
 from api.query import read_query
 from api.times import record_time, valid_time
-from layers.access import Viewer, access_class
+from layers.access import AccessClass, Viewer, access_class
 from layers.definition import LayerDefinition
-from layers.feature_query import BBox, FeatureQuery
+from layers.errors import UnknownField
+from layers.feature_query import FeatureQuery, SortKey
+from layers.filters import LANGUAGES, TEXT, Filter, read_filter
 
-DEFAULT_LIMIT = 10
-#: Larger limits are answered with this many features (OGC 17-069r4, 7.15.2).
-MAX_LIMIT = 10_000
-
-_TEXT: dict[str, Any] = {"type": "string"}
-_URI: dict[str, Any] = {"type": "string", "format": "uri", "enum": list(SYSTEMS)}
-_BOX = {
-    "type": "array",
-    "oneOf": [{"minItems": 4, "maxItems": 4}, {"minItems": 6, "maxItems": 6}],
-    "items": {"type": "number"},
-}
-
-#: Name → schema and description, for a page of features and for one feature.
-ITEM_PARAMETERS: MappingProxyType[str, tuple[dict[str, Any], str]] = MappingProxyType(
-    {
-        "datetime": (
-            _TEXT,
-            "Valid time: an instant or an interval, RFC 3339 or a date (00:00 Beijing time).",
-        ),
-        "asOf": (_TEXT, "Record time: what the map held then; an instant or a date."),
-        "crs": (
-            {**_URI, "default": CRS84.uri},
-            "Reference system of the coordinates in the answer, in its authority's axis order.",
-        ),
-        "properties": (
-            {"type": "array", "items": _TEXT},
-            "The properties wanted, with commas between.",
-        ),
-        "f": ({"type": "string", "enum": ["json", "html"]}, "Format of the answer."),
-    }
-)
-PAGE_PARAMETERS: MappingProxyType[str, tuple[dict[str, Any], str]] = MappingProxyType(
-    {
-        "bbox": (_BOX, "Only features that meet this box."),
-        "bbox-crs": ({**_URI, "default": CRS84.uri}, "Reference system of bbox."),
-        "limit": (
-            {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": MAX_LIMIT,
-                "default": DEFAULT_LIMIT,
-            },
-            "The most features in the answer.",
-        ),
-        "cursor": (_TEXT, "Where the page before ended; take it from its 'next' link."),
-        **ITEM_PARAMETERS,
-    }
-)
+_MOST_SORT_KEYS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,96 +22,134 @@ class FeatureRequest:
     """What was asked for, read and checked."""
 
     query: FeatureQuery
-    #: Reference system of the answer.
-    crs: Crs
     #: The value of ``f``.
     format: str | None
     #: The parameters as they came, for links.
     parameters: dict[str, str]
+    #: The value of ``limit``, however large; ``None`` where there is none.
+    limit: int | None = None
 
 
-def page_request(layer: LayerDefinition, viewer: Viewer, query_string: bytes) -> FeatureRequest:
+def page_request(
+    layer: LayerDefinition, viewer: Viewer, query_string: bytes, systems: Systems
+) -> FeatureRequest:
     """Read a request for a page of features.
 
     Raises:
         UnknownParameter, InvalidParameter: The message names the parameter.
-        UnknownField, InvalidValue: From property filters and selection.
+        UnknownField, InvalidValue: From property filters, the filter, sorting and selection.
     """
-    fields = access_class(layer, viewer).fields
-    known = {*PAGE_PARAMETERS, *fields}
-    request = _request(layer, viewer, read_query(query_string, known))
+    access = access_class(layer, viewer)
+    known = {*PAGE_PARAMETERS, *access.fields}
+    request = _request(layer, viewer, read_query(query_string, known), systems)
     parameters = request.parameters
-    filters = tuple(
+    equals = tuple(
         (name, text)
         for name, text in parameters.items()
-        if name in fields and name not in PAGE_PARAMETERS
+        if name in access.fields and name not in PAGE_PARAMETERS
     )
+    limit = _limit(parameters.get("limit"))
     query = replace(
-        request.query,
-        bbox=_bbox(parameters.get("bbox"), parameters.get("bbox-crs")),
-        equals=filters,
-        limit=_limit(parameters.get("limit")),
+        _within(request.query, parameters, systems),
+        equals=equals,
+        filter=_filter(parameters, systems),
+        sort=_sort(parameters.get("sortby"), access),
+        with_geometry=not _flag("skipGeometry", parameters.get("skipGeometry")),
+        limit=DEFAULT_LIMIT if limit is None else min(limit, MAX_LIMIT),
         after=parameters.get("cursor"),
     )
-    return replace(request, query=query)
+    return replace(request, query=query, limit=limit)
 
 
 def item_request(
-    layer: LayerDefinition, viewer: Viewer, feature_id: int, query_string: bytes
+    layer: LayerDefinition,
+    viewer: Viewer,
+    feature_id: int,
+    query_string: bytes,
+    systems: Systems,
 ) -> FeatureRequest:
     """Read a request for one feature; errors as in ``page_request``."""
-    request = _request(layer, viewer, read_query(query_string, ITEM_PARAMETERS))
+    request = _request(layer, viewer, read_query(query_string, ITEM_PARAMETERS), systems)
     return replace(request, query=replace(request.query, feature_id=feature_id))
 
 
-def _request(layer: LayerDefinition, viewer: Viewer, parameters: dict[str, str]) -> FeatureRequest:
+def _request(
+    layer: LayerDefinition, viewer: Viewer, parameters: dict[str, str], systems: Systems
+) -> FeatureRequest:
+    access = access_class(layer, viewer)
     query = FeatureQuery(
         layer,
         viewer,
         at=valid_time(parameters.get("datetime")),
         as_of=record_time(parameters.get("asOf")),
-        fields=_properties(parameters.get("properties")),
+        fields=_properties(parameters.get("properties"), access),
+        system=systems.read("crs", parameters.get("crs")),
     )
-    crs = read_crs("crs", parameters.get("crs"))
-    return FeatureRequest(query, crs, parameters.get("f"), parameters)
+    return FeatureRequest(query, parameters.get("f"), parameters)
 
 
-def _properties(text: str | None) -> tuple[str, ...] | None:
+def _within(query: FeatureQuery, parameters: dict[str, str], systems: Systems) -> FeatureQuery:
+    system = systems.read("bbox-crs", parameters.get("bbox-crs"))
+    text = parameters.get("bbox")
+    if text is None:
+        return query
+    box = read_box(text, system)
+    return replace(query, bbox=box.bbox, outline=box.outline, heights=box.heights)
+
+
+def _filter(parameters: dict[str, str], systems: Systems) -> Filter | None:
+    language = parameters.get("filter-lang", TEXT)
+    if language not in LANGUAGES:
+        raise InvalidParameter(
+            f"filter-lang: '{language[:80]}' is not one of {', '.join(LANGUAGES)}"
+        )
+    system = systems.read("filter-crs", parameters.get("filter-crs"))
+    text = parameters.get("filter")
+    return None if text is None else read_filter(text, language, system)
+
+
+def _sort(text: str | None, access: AccessClass) -> tuple[SortKey, ...]:
+    """Read ``+a,-b``; a bare name is ascending, as is one whose ``+`` arrived as a space."""
+    if text is None:
+        return ()
+    keys = []
+    for part in text.split(","):
+        name = part.strip()
+        keys.append(SortKey(name.removeprefix("+").removeprefix("-"), name.startswith("-")))
+    _check_fields("sortby", tuple(key.field for key in keys), access)
+    if len(keys) > _MOST_SORT_KEYS:
+        raise InvalidParameter(f"sortby: more than {_MOST_SORT_KEYS} fields")
+    return tuple(keys)
+
+
+def _properties(text: str | None, access: AccessClass) -> tuple[str, ...] | None:
     if text is None:
         return None
     names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
-    if len(set(names)) != len(names):
-        raise InvalidParameter("properties: names a field twice")
+    _check_fields("properties", names, access)
     return names
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    digits = text.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or int(digits) < 1:
-        raise InvalidParameter(f"limit: '{text}' is not a whole number from 1 to {MAX_LIMIT}")
-    return min(int(digits), MAX_LIMIT)
+def _check_fields(parameter: str, names: tuple[str, ...], access: AccessClass) -> None:
+    for name in names:
+        if name not in access.fields:
+            raise UnknownField(
+                f"{parameter}: the layer '{access.layer}' has no field '{name[:80]}'"
+            )
+    if len(set(names)) != len(names):
+        raise InvalidParameter(f"{parameter}: names a field twice")
 
 
-def _bbox(text: str | None, crs_uri: str | None) -> BBox | None:
-    crs = read_crs("bbox-crs", crs_uri)
+def _flag(parameter: str, text: str | None) -> bool:
+    if text not in (None, "true", "false"):
+        raise InvalidParameter(f"{parameter}: '{text[:80]}' is neither true nor false")
+    return text == "true"
+
+
+def _limit(text: str | None) -> int | None:
     if text is None:
         return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InvalidParameter(f"bbox: '{text}' is not numbers with commas between") from error
-    if len(numbers) == 6:
-        # Heights do not narrow a search on the plane; they are only checked.
-        if numbers[2] > numbers[5]:
-            raise InvalidParameter("bbox: its lowest height is above its highest")
-        numbers = [*numbers[0:2], *numbers[3:5]]
-    if len(numbers) != 4 or not all(math.isfinite(number) for number in numbers):
-        raise InvalidParameter(f"bbox: '{text}' is not four or six finite numbers")
-    west, south, east, north = crs.box((numbers[0], numbers[1], numbers[2], numbers[3]))
-    if not (-180 <= west <= 180 and -180 <= east <= 180):
-        raise InvalidParameter("bbox: longitudes must be from -180 to 180 degrees")
-    if not -90 <= south <= north <= 90:
-        raise InvalidParameter("bbox: latitudes must be from -90 to 90 degrees, the lower first")
-    return (west, south, east, north)
+    digits = text.removeprefix("+").strip()
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or int(digits) < 1:
+        raise InvalidParameter(f"limit: '{text[:80]}' is not a whole number from 1 to {MAX_LIMIT}")
+    return int(digits)

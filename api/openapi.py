@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.collection_documents import JSON_TYPES
+from api.crs import Systems
+from api.feature_parameters import CRS_SCHEMA
 from api.problems import MEDIA_TYPE
 from layers.access import ANONYMOUS, access_class, may_know
 from layers.catalogue import Catalogue
@@ -59,6 +61,7 @@ def openapi_document(
         base: The service's address, without a slash at the end.
         version: One of ``VERSIONS``; the content is such that it holds in each.
     """
+    systems: Systems = app.state.service.systems
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -73,6 +76,7 @@ def openapi_document(
             "GeoJSON": _GEOJSON,
             "Problem": _PROBLEM,
             "Queryables": _queryables(catalogue),
+            CRS_SCHEMA: {"type": "string", "format": "uri", "enum": systems.uris},
         },
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     }

@@ -6,7 +6,6 @@ The catalogue is a collection of records (OGC 20-004r1, Searchable Catalog).
 from collections.abc import Sequence
 from typing import Any
 
-from api.crs import CRS84
 from api.links import Link, link, with_query
 from api.record_index import SORT_KEYS
 from api.record_request import RECORD_PARAMETERS, RecordRequest
@@ -20,6 +19,7 @@ from api.records import (
     rights,
     utc,
 )
+from gis.systems import CRS84
 
 CATALOGUE = "catalogue"
 TITLE = "数据目录 / Catalogue"

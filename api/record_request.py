@@ -6,13 +6,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from api.crs import CRS84
 from api.errors import InvalidParameter
 from api.query import read_query
 from api.record_index import SORT_KEYS, RecordSearch, plain
 from api.records import OPEN_NAMES, THEME_NAMES, RecordType
 from api.search_parameters import DEFAULT_LIMIT, MAX_LIMIT, box, names, whole_number
 from api.times import valid_time
+from gis.systems import CRS84
 from layers.definition import Bilingual, ShareLevel, Theme
 
 _K = TypeVar("_K", bound=StrEnum)

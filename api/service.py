@@ -8,6 +8,7 @@ from time import perf_counter
 import structlog
 
 from api.cors import cors_lines
+from api.crs import Systems
 from api.hot_tiles import HotTiles
 from api.record_shelf import RecordShelf
 from api.settings import ApiSettings
@@ -66,6 +67,7 @@ class Service:
         self.catalogue = catalogue
         #: The records of the catalogue.
         self.records = RecordShelf(catalogue)
+        self.systems = Systems(settings.zones)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)
         self.memory = TileMemory(settings.tile_cache_mb * _MEGABYTE)

@@ -3,13 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gis.systems import GAUSS_KRUGER
 
 
 def _unset_if_empty(value: object) -> object:
     # What starts containers hands on a variable that is not set as an empty one.
     return None if value == "" else value
+
+
+def _known_zone(code: int) -> int:
+    if code not in GAUSS_KRUGER:
+        raise ValueError(f"EPSG:{code} is no zone of CGCS2000: those are 4491 to 4554")
+    return code
 
 
 _WEB_CLIENT = Path(__file__).parent.parent / "web" / "dist"
@@ -57,5 +65,8 @@ class ApiSettings(BaseSettings):
     #: Seconds for which a front end may use a tile without asking again. 0: it asks each time,
     #: and mostly hears that nothing changed.
     tile_max_age_s: int = Field(default=0, ge=0, le=31_536_000)
+    #: EPSG codes of the city's Gauss-Kruger zones, in which features are given and taken beside
+    #: CRS84, CRS84h, EPSG:4490 and EPSG:3857; as a JSON list.
+    zones: tuple[Annotated[int, AfterValidator(_known_zone)], ...] = (4547, 4526)
     #: Whether every request is logged, not only those that fail.
     access_log: bool = False

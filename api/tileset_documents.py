@@ -3,8 +3,8 @@
 from typing import Any
 
 from api.collection_documents import both, field_schema
-from api.crs import CRS84
 from api.links import link
+from gis.systems import CRS84
 from layers.access import Viewer, access_class
 from layers.feature_query import BBox
 from tiles.tile_grids import TileGrid

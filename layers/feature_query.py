@@ -1,21 +1,16 @@
 """A request for features as a plain value, before any SQL."""
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
+from gis.systems import CRS84, CoordinateSystem
 from gis.times import Interval
 from layers.access import ANONYMOUS, Viewer
 from layers.definition import LayerDefinition
-from layers.errors import InvalidValue
 from layers.filters import Filter
 
 #: West, south, east, north in degrees (EPSG:4490, longitude first).
 BBox = tuple[float, float, float, float]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +33,19 @@ class FeatureQuery:
     layer: LayerDefinition
     viewer: Viewer = ANONYMOUS
     bbox: BBox | None = None
+    #: The outline to search in (WKB, EPSG:4490), where it is not ``bbox`` itself, which is its box.
+    outline: bytes | None = None
+    #: Lowest and highest height, metres; layers without heights lie at all of them.
+    heights: tuple[float, float] | None = None
     at: datetime | Interval | None = None
     as_of: datetime | None = None
     #: The fields wanted, in this order; ``None`` is all that the viewer may see.
     fields: tuple[str, ...] | None = None
+    #: The system that GeoJSON comes in, in its authority's axis order, and WKB with longitude or
+    #: easting first.
+    system: CoordinateSystem = CRS84
+    #: Whether geometry is wanted in pages.
+    with_geometry: bool = True
     #: Field and the text of its value, all of which must hold.
     equals: tuple[tuple[str, str], ...] = ()
     filter: Filter | None = None
@@ -49,39 +53,5 @@ class FeatureQuery:
     sort: tuple[SortKey, ...] = ()
     feature_id: int | None = None
     limit: int = 10
-    #: Where the page before ended.
+    #: The cursor that the page before ended with (``layers.cursors``).
     after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place in the order of feature id and start of validity."""
-
-    feature_id: int
-    valid_from: datetime
-
-
-def write_cursor(cursor: Cursor) -> str:
-    """Return ``cursor`` as an opaque text for an address."""
-    microseconds = (cursor.valid_from - _EPOCH) // _MICROSECOND
-    return (
-        base64.urlsafe_b64encode(f"{cursor.feature_id}.{microseconds}".encode())
-        .decode()
-        .rstrip("=")
-    )
-
-
-def read_cursor(text: str) -> Cursor:
-    """Return the cursor that ``text`` stands for.
-
-    Raises:
-        InvalidValue: If no page ever ended with this text.
-    """
-    try:
-        plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        feature_id, microseconds = plain.decode("ascii").split(".")
-        if not -(2**63) <= int(feature_id) < 2**63:
-            raise ValueError
-        return Cursor(int(feature_id), _EPOCH + timedelta(microseconds=int(microseconds)))
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidValue("cursor: not one that a page of this server ended with") from error

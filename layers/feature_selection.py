@@ -1,30 +1,28 @@
 """Statements for features: pages, counts and exports, all over ``layers.queries.layer_rows``."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
-    DateTime,
+    Integer,
+    LargeBinary,
     Select,
     Subquery,
-    asc,
-    desc,
     func,
     literal,
     select,
-    tuple_,
 )
 
 from layers.access import access_class
-from layers.definition import LayerDefinition
-from layers.feature_query import FeatureQuery, read_cursor
+from layers.cursors import Cursor, read_cursor
+from layers.feature_order import beyond, feature_order, sort_columns
+from layers.feature_query import BBox, FeatureQuery
 from layers.field_values import read_value
 from layers.filters import filter_condition
 from layers.queries import box_geometry, layer_rows, visible_fields
+from layers.tables import STORAGE_SRID, TILE_SRID
 
-_TIME = DateTime(timezone=True)
-#: Decimals of degrees in GeoJSON: a tenth of a millimetre (survey precision).
-COORDINATE_DECIMALS = 9
 #: How geometry is written: OGC WKB, GeoJSON text, or not at all.
 GeometryForm = Literal["wkb", "geojson"] | None
 
@@ -36,7 +34,10 @@ def _matching(query: FeatureQuery) -> tuple[Subquery, list[ColumnElement[bool]]]
     rows = layer_rows(layer, access, query.at, query.as_of, query.bbox)
     conditions: list[ColumnElement[bool]] = []
     if query.bbox is not None:
-        conditions.append(func.ST_Intersects(rows.c.geom, box_geometry(query.bbox)))
+        conditions.append(func.ST_Intersects(rows.c.geom, _searched(query, query.bbox)))
+    if query.heights is not None and layer.geometry.z:
+        low, high = query.heights
+        conditions += [func.ST_ZMax(rows.c.geom) >= low, func.ST_ZMin(rows.c.geom) <= high]
     for name, text in query.equals:
         visible_fields(layer, access, (name,))
         conditions.append(rows.c[name] == read_value(layer.field(name), text))
@@ -48,35 +49,55 @@ def _matching(query: FeatureQuery) -> tuple[Subquery, list[ColumnElement[bool]]]
     return rows, conditions
 
 
+def _searched(query: FeatureQuery, bbox: BBox) -> ColumnElement[Any]:
+    if query.outline is None:
+        return box_geometry(bbox)
+    return func.ST_GeomFromWKB(literal(query.outline, LargeBinary), STORAGE_SRID)
+
+
 def feature_page(query: FeatureQuery) -> Select[Any]:
     """Return the statement for one page of features, with one row more to tell of a next page.
 
-    Columns: those of ``feature_rows`` with the geometry as GeoJSON text.
+    Columns: those of ``feature_rows`` with the geometry as GeoJSON text, and the values that a
+    cursor needs (``cursor_values``). A page before a cursor comes in the order turned round.
 
     Raises:
         UnknownLayer: If the viewer may not know of the layer.
         UnknownField: If a field is not there for this viewer.
         InvalidValue: If a value or the cursor cannot be read.
     """
-    return feature_rows(query, "geojson").limit(query.limit + 1)
+    form: GeometryForm = "geojson" if query.with_geometry else None
+    return _rows(query, form, with_keys=True).limit(query.limit + 1)
 
 
-def feature_rows(query: FeatureQuery, form: GeometryForm) -> Select[Any]:
+def feature_rows(
+    query: FeatureQuery, form: GeometryForm, *, backwards: bool = False
+) -> Select[Any]:
     """Return the statement for all features of a query, from its cursor on, in its order.
 
     Columns: ``feature_id``, ``version``, ``valid_from``, ``valid_to``, ``load_id``, ``source_row``,
     ``geometry`` (unless ``form`` is ``None``) and the visible fields. Errors as in
     ``feature_page``.
+
+    Args:
+        query: What is wanted.
+        form: How geometry is written.
+        backwards: The order turned round, as it also is if the query's cursor says so.
     """
+    return _rows(query, form, backwards=backwards)
+
+
+def _rows(
+    query: FeatureQuery, form: GeometryForm, *, backwards: bool = False, with_keys: bool = False
+) -> Select[Any]:
     rows, conditions = _matching(query)
     if query.after is not None:
-        cursor = read_cursor(query.after)
-        place = tuple_(literal(cursor.feature_id), literal(cursor.valid_from, _TIME))
-        conditions.append(tuple_(rows.c.feature_id, rows.c.valid_from) > place)
-        # Implied by the line above, and what lets an index on the id alone begin there.
-        conditions.append(rows.c.feature_id >= cursor.feature_id)
+        cursor = read_cursor(query, query.after)
+        backwards = cursor.backwards
+        conditions += beyond(query, rows, cursor)
     fields = selected_fields(query)
-    geometry = _geometry(query.layer, rows, form)
+    geometry = _geometry(query, rows, form)
+    keys = sort_columns(query, rows) if with_keys else []
     return (
         select(
             rows.c.feature_id,
@@ -87,10 +108,22 @@ def feature_rows(query: FeatureQuery, form: GeometryForm) -> Select[Any]:
             rows.c.source_row,
             *([] if geometry is None else [geometry.label("geometry")]),
             *(rows.c[name] for name in fields),
+            *(column.label(_key_name(number)) for number, column in enumerate(keys)),
         )
         .where(*conditions)
-        .order_by(*_order(query, rows))
+        .order_by(*feature_order(query, rows, backwards=backwards))
     )
+
+
+def place_of(query: FeatureQuery, record: Mapping[str, Any], *, backwards: bool) -> Cursor:
+    """Return the place of a row of ``feature_page`` in the order of its query."""
+    values = tuple(record[_key_name(number)] for number in range(len(query.sort)))
+    return Cursor(record["feature_id"], record["valid_from"], values, backwards)
+
+
+def _key_name(number: int) -> str:
+    # With a dot: no field has such a name.
+    return f"sort.{number}"
 
 
 def selected_fields(query: FeatureQuery) -> tuple[str, ...]:
@@ -103,30 +136,27 @@ def selected_fields(query: FeatureQuery) -> tuple[str, ...]:
     return visible_fields(query.layer, access, query.fields)
 
 
-def _order(query: FeatureQuery, rows: Subquery) -> list[ColumnElement[Any]]:
-    access = access_class(query.layer, query.viewer)
-    visible_fields(query.layer, access, tuple(key.field for key in query.sort))
-    columns = [(rows.c[key.field], key.descending) for key in query.sort]
-    keys = [(desc(column) if down else asc(column)).nulls_last() for column, down in columns]
-    # With a box, "+ 0" keeps the planner from walking the whole id index in order (a plan that
-    # it takes for LIMIT, 7 times slower) instead of the few rows of the spatial index.
-    by_id = rows.c.feature_id + 0 if query.bbox is not None else rows.c.feature_id
-    return [*keys, by_id, rows.c.valid_from]
+def _geometry(query: FeatureQuery, rows: Subquery, form: GeometryForm) -> ColumnElement[Any] | None:
+    """Return geometry in the query's system: GeoJSON in its authority's axis order, or WKB.
 
-
-def _geometry(
-    layer: LayerDefinition, rows: Subquery, form: GeometryForm
-) -> ColumnElement[Any] | None:
+    In GeoJSON areas are wound as RFC 7946 §3.1.6 wants, outer rings anticlockwise on the ground.
+    """
     if form is None:
         return None
-    return _geojson(layer, rows) if form == "geojson" else func.ST_AsBinary(rows.c.geom)
-
-
-def _geojson(layer: LayerDefinition, rows: Subquery) -> ColumnElement[Any]:
-    """Return GeoJSON text; areas wound as RFC 7946 §3.1.6 wants, outer rings anticlockwise."""
-    area = layer.geometry.dimension == 2
-    geometry = func.ST_ForcePolygonCCW(rows.c.geom) if area else rows.c.geom
-    return func.ST_AsGeoJSON(geometry, COORDINATE_DECIMALS, 0)
+    system = query.system
+    z = query.layer.geometry.z
+    geometry: ColumnElement[Any] = rows.c.geom
+    if system.srid == TILE_SRID and not z:
+        geometry = rows.c.tile_geom
+    elif system.srid != STORAGE_SRID:
+        geometry = func.ST_Transform(geometry, literal(system.srid, Integer))
+    if form == "wkb":
+        return func.ST_AsBinary(geometry)
+    if query.layer.geometry.dimension == 2:
+        geometry = func.ST_ForcePolygonCCW(geometry)
+    if system.north_first:
+        geometry = func.ST_FlipCoordinates(geometry)
+    return func.ST_AsGeoJSON(geometry, system.decimals, 0)
 
 
 def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
@@ -136,7 +166,13 @@ def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
     return select(func.count()).select_from(capped.subquery("capped"))
 
 
+def matching_rows(query: FeatureQuery) -> Select[Any]:
+    """Return a statement with as many rows as a query has, for the planner's estimate."""
+    rows, conditions = _matching(query)
+    return select(literal(1)).select_from(rows).where(*conditions)
+
+
 def is_unfiltered(query: FeatureQuery) -> bool:
     """Tell whether a query asks for all of a layer's current state, whose size is kept."""
-    narrowed = (query.bbox, query.at, query.as_of, query.filter, query.feature_id)
+    narrowed = (query.bbox, query.heights, query.at, query.as_of, query.filter, query.feature_id)
     return not query.equals and all(part is None for part in narrowed)

@@ -8,16 +8,19 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement
 
+from gis.systems import CRS84, CoordinateSystem
 from layers.access import AccessClass
 from layers.cql2_text import MOST_DEPTH, parse_cql2
 from layers.definition import LayerDefinition
 from layers.errors import InvalidValue
 from layers.filter_conditions import GEOMETRY, ID, ConditionBuilder
+from layers.filter_crs import in_storage
 
 __all__ = [
     "GEOMETRY",
     "ID",
     "JSON",
+    "LANGUAGES",
     "TEXT",
     "Filter",
     "filter_condition",
@@ -29,7 +32,7 @@ __all__ = [
 MOST_CHARACTERS = 32_768
 MOST_PARTS = 1_000
 MOST_VALUES = 10_000
-TEXT, JSON = "cql2-text", "cql2-json"
+TEXT, JSON = LANGUAGES = "cql2-text", "cql2-json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,17 @@ class Filter:
     names: frozenset[str] = field(compare=False)
     #: CQL2 JSON.
     tree: Any = field(compare=False, repr=False)
+    #: Whether it says something of the features' geometry.
+    is_spatial: bool = field(default=False, compare=False)
 
 
-def read_filter(text: str, language: str = TEXT) -> Filter:
+def read_filter(text: str, language: str = TEXT, system: CoordinateSystem = CRS84) -> Filter:
     """Read a filter; of the layers it is for nothing is known yet.
 
     Args:
         text: The filter.
         language: ``cql2-text`` or ``cql2-json``.
+        system: What its geometries are in.
 
     Raises:
         InvalidValue: If it cannot be read, or is larger or nests deeper than filters may.
@@ -68,8 +74,9 @@ def read_filter(text: str, language: str = TEXT) -> Filter:
     else:
         raise InvalidValue(f"filter-lang: '{language}' is neither {TEXT} nor {JSON}")
     names = frozenset(_names(tree))
+    tree = in_storage(tree, system)
     written = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
-    return Filter(written, names - {GEOMETRY, ID}, tree)
+    return Filter(written, names - {GEOMETRY, ID}, tree, GEOMETRY in names)
 
 
 def _is_text(text: str) -> bool:

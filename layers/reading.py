@@ -12,15 +12,18 @@ from sqlalchemy import ClauseElement, func, literal, select
 from gis.times import BEIJING
 from layers.access import ANONYMOUS, Viewer, access_class
 from layers.catalogue import Catalogue
+from layers.cursors import read_cursor, write_cursor
 from layers.definition import LayerDefinition
 from layers.errors import FeatureNotFound, LoadNotFound, OneMapError
 from layers.feature_batches import FeatureBatch, feature_batches
-from layers.feature_query import BBox, Cursor, FeatureQuery, write_cursor
+from layers.feature_counts import FeatureCount, count_features
+from layers.feature_query import BBox, FeatureQuery
 from layers.feature_selection import (
     GeometryForm,
-    feature_count,
     feature_page,
+    feature_rows,
     is_unfiltered,
+    place_of,
     selected_fields,
 )
 from layers.load_notices import LoadNotices
@@ -44,7 +47,7 @@ class FeatureRow:
     """One version of a feature."""
 
     id: int
-    #: A GeoJSON geometry, longitude first, in EPSG:4490; ``null`` where there is none.
+    #: A GeoJSON geometry in the query's system; ``null`` where there is none, or none is wanted.
     geometry_json: bytes
     properties: dict[str, object]
     version: int
@@ -58,13 +61,15 @@ class FeatureRow:
 
 @dataclass(frozen=True, slots=True)
 class FeaturePage:
-    """One page of features in the order of their ids."""
+    """One page of features in the order of its query."""
 
     features: list[FeatureRow]
     #: The cursor of the next page; ``None`` on the last.
     next: str | None
-    #: How many features match in all; ``None`` where counting would take too long.
-    matched: int | None
+    #: The cursor of the page before; ``None`` on the first.
+    previous: str | None
+    #: How many features match in all, if that was asked for or is known.
+    matched: FeatureCount | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,23 +202,30 @@ class CityReader:
             UnknownLayer, UnknownField, InvalidValue: If the query cannot be.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
-        records = await self._pool.fetch(feature_page(query), f"items/{query.layer.name}")
-        fields = selected_fields(query)
-        rows = [_feature_row(record, fields) for record in records[: query.limit]]
-        more = len(records) > query.limit
-        following = write_cursor(Cursor(rows[-1].id, rows[-1].valid_from)) if more else None
-        matched = len(rows) if not more and query.after is None else await self._count(query)
-        return FeaturePage(rows, following, matched)
+        share = f"items/{query.layer.name}"
+        found = await self._pool.fetch(feature_page(query), share)
+        backwards = query.after is not None and read_cursor(query, query.after).backwards
+        records, more = found[: query.limit], len(found) > query.limit
+        if backwards:
+            records.reverse()
+        following = more or backwards
+        preceding = more if backwards else query.after is not None
+        return FeaturePage(
+            _feature_rows(query, records),
+            _cursor_at(query, records[-1:], backwards=False) if following else None,
+            _cursor_at(query, records[:1], backwards=True) if preceding else None,
+            await self._count(query, None if more else len(records)),
+        )
 
-    async def _count(self, query: FeatureQuery) -> int | None:
+    async def _count(self, query: FeatureQuery, found: int | None) -> FeatureCount | None:
+        """Return how many features a query has, of whose first page so many are all there are."""
         if is_unfiltered(query):
-            return (await self.extent(query.layer, query.viewer)).count
+            return FeatureCount((await self.extent(query.layer, query.viewer)).count, True)
         if query.after is not None:
             return None
-        limit = self._settings.count_limit
-        share = f"items/{query.layer.name}"
-        count = int((await self._pool.fetch(feature_count(query, limit), share))[0][0])
-        return count if count <= limit else None
+        if found is not None:
+            return FeatureCount(found, True)
+        return await count_features(self._pool, query, self._settings)
 
     def batches(
         self,
@@ -248,12 +260,14 @@ class CityReader:
         Raises:
             FeatureNotFound: If it is not there at that time, or not for this viewer.
         """
-        page = await self.page(query)
-        if not page.features:
+        # Of several versions in an interval the youngest.
+        statement = feature_rows(query, "geojson", backwards=True).limit(1)
+        records = await self._pool.fetch(statement, f"items/{query.layer.name}")
+        if not records:
             raise FeatureNotFound(
                 f"{query.layer.name} has no feature {query.feature_id} at that time"
             )
-        return page.features[-1]
+        return _feature_rows(query, records)[0]
 
     async def lineage(self, feature: FeatureRow) -> Lineage:
         """Return which load, file, row and operator a version of a feature came from."""
@@ -351,9 +365,22 @@ def _load_record(row: asyncpg.Record) -> LoadRecord:
     return read_record(dict(row), orjson.loads(request) if request else None)
 
 
+def _cursor_at(
+    query: FeatureQuery, records: list[asyncpg.Record], *, backwards: bool
+) -> str | None:
+    if not records:
+        return None
+    return write_cursor(query, place_of(query, records[0], backwards=backwards))
+
+
+def _feature_rows(query: FeatureQuery, records: Sequence[asyncpg.Record]) -> list[FeatureRow]:
+    fields = selected_fields(query)
+    return [_feature_row(record, fields) for record in records]
+
+
 def _feature_row(record: asyncpg.Record, fields: tuple[str, ...]) -> FeatureRow:
     valid_to = record["valid_to"]
-    geometry = record["geometry"]
+    geometry = record.get("geometry")
     return FeatureRow(
         id=record["feature_id"],
         geometry_json=geometry.encode() if geometry is not None else b"null",

@@ -23,12 +23,12 @@ from sqlalchemy import (
     tuple_,
 )
 
+from gis.systems import CRS84
 from gis.times import BEIJING, Interval
 from layers.access import Viewer, access_class, may_know
 from layers.catalogue import Catalogue
 from layers.definition import FieldType, GeometryType, LayerDefinition, Theme
 from layers.feature_query import BBox
-from layers.feature_selection import COORDINATE_DECIMALS
 from layers.queries import layer_rows
 from layers.tables import STORAGE_SRID
 
@@ -206,7 +206,7 @@ def scenes_query(query: SceneQuery) -> Select[Any]:
             rows.c.valid_from,
             (rows.c[name] if name else rows.c.feature_id).label("scene_name"),
             func.ST_AsGeoJSON(
-                func.ST_ForcePolygonCCW(func.ST_Force2D(rows.c.geom)), COORDINATE_DECIMALS, 0
+                func.ST_ForcePolygonCCW(func.ST_Force2D(rows.c.geom)), CRS84.decimals, 0
             ).label("geometry"),
             *(edge.label(side) for side, edge in zip(_EDGES, edges, strict=True)),
             *(rows.c[field] for field in shown_fields(query.layer, query.viewer)),

@@ -39,8 +39,10 @@ class LayersSettings(BaseSettings):
     export_timeout_s: float = Field(default=1800.0, gt=0)
     #: Seconds after which rendering a tile is given up, such as one with too costly a filter.
     tile_timeout_s: float = Field(default=10.0, gt=0)
-    #: Most rows that a count walks; beyond it the number matched is not given.
+    #: Most features that are counted; of more the number matched is an estimate.
     count_limit: int = Field(default=10_000, ge=1)
+    #: Seconds that counting may take; beyond it the number matched is an estimate.
+    count_timeout_s: float = Field(default=1.0, gt=0)
 
     def url(self) -> str:
         """Return the database address, checked.

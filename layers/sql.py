@@ -133,6 +133,11 @@ def local_time_limit(seconds: float) -> ClauseElement:
     return select(func.set_config("statement_timeout", str(round(seconds * 1000)), True))
 
 
+def explain_statement(sql: str) -> str:
+    """Return the statement that gives the plan of another, as JSON, without running it."""
+    return f"EXPLAIN (FORMAT JSON) {sql}"
+
+
 def create_view_statement(schema: str, name: str, query: ClauseElement) -> str:
     """Return the statement that makes a view of a query whose values become part of it."""
     compiled = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})

@@ -5,11 +5,12 @@ from typing import Any
 
 import orjson
 
-from api.crs import Crs
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
 from api.negotiation import Representation
 from layers.reading import FeatureRow, Lineage
 
+#: The member with a number of matches that is an estimate; ``numberMatched`` is always exact.
+ESTIMATE = "onemap:numberMatchedEstimate"
 _OPTIONS = orjson.OPT_UTC_Z
 
 
@@ -30,26 +31,27 @@ class GeoJson:
             "numberReturned": len(document.features),
         }
         if document.matched is not None:
-            collection["numberMatched"] = document.matched
+            member = "numberMatched" if document.matched.is_exact else ESTIMATE
+            collection[member] = document.matched.number
         collection["links"] = document.links
-        collection["features"] = [_feature(row, document.crs) for row in document.features]
+        collection["features"] = [_feature(row) for row in document.features]
         return orjson.dumps(collection, option=_OPTIONS)
 
     def feature(self, document: FeatureDocument) -> bytes:
         """Write a Feature."""
         feature = {
-            **_feature(document.feature, document.crs),
+            **_feature(document.feature),
             "lineage": _lineage(document.lineage),
             "links": document.links,
         }
         return orjson.dumps(feature, option=_OPTIONS)
 
 
-def _feature(row: FeatureRow, crs: Crs) -> dict[str, Any]:
+def _feature(row: FeatureRow) -> dict[str, Any]:
     return {
         "type": "Feature",
         "id": row.id,
-        "geometry": orjson.Fragment(crs.geometry(row.geometry_json)),
+        "geometry": orjson.Fragment(row.geometry_json),
         "properties": row.properties,
         "version": row.version,
         "time": {"interval": [_instant(row.valid_from), _instant(row.valid_to)]},

@@ -10,6 +10,7 @@ from api.links import Link
 from api.negotiation import HTML, Representation
 from gis.times import BEIJING
 from layers.definition import LayerDefinition
+from layers.feature_counts import FeatureCount
 from layers.reading import FeatureRow
 
 #: A page shows this many characters of a long text.
@@ -30,7 +31,7 @@ class Pages:
         head = ["id", *(_title(layer, name) for name in names), "自 / since", "至 / until"]
         address = f"{document.home}/collections/{layer.name}/items"
         rows = [_row(row, names, address) for row in document.features]
-        count = f"{len(rows)}" + ("" if document.matched is None else f" / {document.matched}")
+        count = f"{len(rows)}" + _of(document.matched)
         body = f"<p>{escape(count)} 要素 / features</p>{html.table(head, rows)}"
         return html.page(
             f"{layer.title.zh} / {layer.title.en}",
@@ -50,6 +51,12 @@ class Pages:
         table = html.table(["字段 / field", "", "值 / value"], rows)
         title = f"{layer.title.zh} / {layer.title.en} {row.id}"
         return html.page(title, table + _links(document.links), home=document.home)
+
+
+def _of(matched: FeatureCount | None) -> str:
+    if matched is None:
+        return ""
+    return f" / {'' if matched.is_exact else '≈ '}{matched.number:,}"
 
 
 def _title(layer: LayerDefinition, name: str) -> str:

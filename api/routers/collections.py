@@ -25,7 +25,9 @@ async def collections(request: Request, service: TheService, viewer: TheViewer) 
     home = f"{base_url(request)}/api"
     layers = service.layers(viewer)
     found: list[dict[str, Any]] = [
-        documents.collection(layer, await service.reader.extent(layer, viewer), home)
+        documents.collection(
+            layer, await service.reader.extent(layer, viewer), home, service.systems.uris
+        )
         for layer in layers
     ]
     rows = [
@@ -48,7 +50,8 @@ async def collection(
     """Return the description of a layer."""
     definition = service.layer(layer, viewer)
     extent = await service.reader.extent(definition, viewer)
-    value = documents.collection(definition, extent, f"{base_url(request)}/api")
+    home = f"{base_url(request)}/api"
+    value = documents.collection(definition, extent, home, service.systems.uris)
     return document_answer(request, value["title"], value)
 
 
@@ -65,6 +68,22 @@ async def queryables(
     definition = service.layer(layer, viewer)
     home = f"{base_url(request)}/api"
     value = documents.queryables(definition, access_class(definition, viewer), home)
+    return _schema_answer(request, value)
+
+
+@router.get(
+    "/{layer}/sortables",
+    summary="What a layer's features can be sorted by",
+    response_class=Response,
+    openapi_extra=SCHEMA_DOCUMENT,
+)
+async def sortables(
+    request: Request, layer: str, service: TheService, viewer: TheViewer
+) -> Response:
+    """Return the fields that features can be sorted by, as a JSON schema."""
+    definition = service.layer(layer, viewer)
+    home = f"{base_url(request)}/api"
+    value = documents.sortables(definition, access_class(definition, viewer), home)
     return _schema_answer(request, value)
 
 

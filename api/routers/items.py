@@ -10,13 +10,8 @@ from fastapi import APIRouter, Request, Response
 from api.asgi import names_etag
 from api.dependencies import TheService, TheViewer
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
-from api.feature_request import (
-    ITEM_PARAMETERS,
-    PAGE_PARAMETERS,
-    FeatureRequest,
-    item_request,
-    page_request,
-)
+from api.feature_parameters import ITEM_PARAMETERS, PAGE_PARAMETERS
+from api.feature_request import FeatureRequest, item_request, page_request
 from api.format_registry import feature_formats
 from api.links import Link, base_url, link, with_query
 from api.negotiation import choose
@@ -61,7 +56,7 @@ _FIELDS = {
 async def items(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
     """Return one page of a layer's features, current unless a time is given."""
     definition = service.layer(layer, viewer)
-    wanted = page_request(definition, viewer, request.scope["query_string"])
+    wanted = page_request(definition, viewer, request.scope["query_string"], service.systems)
     chosen = _format(request, wanted)
     headers = _headers(request, service, wanted, chosen)
     if _is_known(request, headers):
@@ -70,13 +65,14 @@ async def items(request: Request, layer: str, service: TheService, viewer: TheVi
     home = f"{base_url(request)}/api"
     address = f"{home}/collections/{definition.name}"
     links = _self_links(f"{address}/items", wanted.parameters, chosen)
-    if page.next is not None:
-        following = {**wanted.parameters, "cursor": page.next}
-        media_type = chosen.representation.media_type
-        links.append(link(with_query(f"{address}/items", following), "next", media_type, "Next"))
+    media_type = chosen.representation.media_type
+    for cursor, rel, title in ((page.next, "next", "Next"), (page.previous, "prev", "Previous")):
+        if cursor is not None:
+            other = with_query(f"{address}/items", {**wanted.parameters, "cursor": cursor})
+            links.append(link(other, rel, media_type, title))
     links.append(link(address, "collection", "application/json", "The layer"))
     document = FeaturePageDocument(
-        definition, page.features, wanted.crs, page.matched, datetime.now(UTC), links, home
+        definition, page.features, page.matched, datetime.now(UTC), links, home
     )
     body = chosen.page(document)
     return Response(body, media_type=chosen.representation.media_type, headers=headers)
@@ -93,8 +89,9 @@ async def item(
 ) -> Response:
     """Return one feature by its id, as it is now unless a time is given."""
     definition = service.layer(layer, viewer)
+    number = _feature_id(layer, feature_id)
     wanted = item_request(
-        definition, viewer, _feature_id(layer, feature_id), request.scope["query_string"]
+        definition, viewer, number, request.scope["query_string"], service.systems
     )
     chosen = _format(request, wanted)
     headers = _headers(request, service, wanted, chosen)
@@ -109,7 +106,7 @@ async def item(
         href = f"{address}/items/{row.id}/lineage?f={token}"
         links.append(link(href, "describedby", media_type, "Where it came from"))
     links.append(link(address, "collection", "application/json", "The layer"))
-    document = FeatureDocument(definition, row, lineage, wanted.crs, links, home)
+    document = FeatureDocument(definition, row, lineage, links, home)
     body = chosen.feature(document)
     return Response(body, media_type=chosen.representation.media_type, headers=headers)
 
@@ -136,7 +133,7 @@ def _headers(
     request: Request, service: Service, wanted: FeatureRequest, chosen: FeatureFormat
 ) -> dict[str, str]:
     headers = {
-        "content-crs": f"<{wanted.crs.uri}>",
+        "content-crs": f"<{wanted.query.system.uri}>",
         "vary": "accept",
         "cache-control": "no-cache",
     }

@@ -100,5 +100,11 @@ def test_an_export_that_takes_too_long_is_given_up(
             async for _ in batches:
                 await asyncio.sleep(0.1)
 
+    async def whole() -> None:
+        try:
+            await ask()
+        finally:
+            await reader.close()
+
     with pytest.raises(QueryTimeout, match="export"):
-        asyncio.run(ask())
+        asyncio.run(whole())

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from gis.times import parse_time
 from layers.access import Viewer, access_class
+from layers.cursors import read_cursor
 from layers.definition import LayerDefinition
 from layers.errors import (
     DatabaseBusy,
@@ -24,7 +25,8 @@ from layers.errors import (
     UnknownField,
     UnknownLayer,
 )
-from layers.feature_query import FeatureQuery, read_cursor
+from layers.feature_counts import FeatureCount
+from layers.feature_query import FeatureQuery
 from layers.feature_selection import feature_page
 from layers.reading import CityReader, FeatureRow
 from layers.settings import LayersSettings
@@ -119,7 +121,7 @@ def test_pages_join_into_the_whole(
         seen: list[str] = []
         while True:
             page = await reader.page(query)
-            assert page.matched == 25
+            assert page.matched == FeatureCount(25, True)
             seen += [str(row.properties["code"]) for row in page.features]
             if page.next is None:
                 return seen
@@ -167,9 +169,9 @@ def test_a_query_that_cannot_be_says_why(
 
 
 @pytest.mark.parametrize("text_", ["", "AAAA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OS4x", "字"])
-def test_a_cursor_of_another_origin_is_refused(text_: str) -> None:
+def test_a_cursor_of_another_origin_is_refused(plot: LayerDefinition, text_: str) -> None:
     with pytest.raises(InvalidValue, match="cursor"):
-        read_cursor(text_)
+        read_cursor(FeatureQuery(plot), text_)
 
 
 def test_a_feature_that_is_not_there(history: str, plot: LayerDefinition) -> None:
