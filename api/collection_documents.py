@@ -86,6 +86,7 @@ def _links(layer: LayerDefinition, home: str) -> list[Link]:
         link(f"{address}/feature-schema", "describedby", _SCHEMA, "Schema of a GeoJSON feature"),
         link(f"{address}/feature-schema", "describedBy", _SCHEMA, "Schema of a GeoJSON feature"),
         link(f"{address}/tiles", f"{_REL}tilesets-vector", _JSON, "Vector tiles of this layer"),
+        link(f"{address}/styles", f"{_REL}styles", _JSON, "Styles of this layer"),
     ]
 
 

@@ -4,6 +4,7 @@ _FEATURES = "http://www.opengis.net/spec/ogcapi-features"
 _COMMON = "http://www.opengis.net/spec/ogcapi-common"
 _CQL2 = "http://www.opengis.net/spec/cql2/1.0/conf"
 _RECORDS = "http://www.opengis.net/spec/ogcapi-records-1/1.0/conf"
+_STYLES = "http://www.opengis.net/spec/ogcapi-styles-1/1.0/conf"
 _TILES = "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf"
 
 CONFORMANCE = (
@@ -54,6 +55,11 @@ CONFORMANCE = (
     f"{_FEATURES}-5/1.0/conf/sortables",
     f"{_FEATURES}-8/0.0/conf/sorting",
     f"{_FEATURES}-8/0.0/conf/features-sorting",
+    f"{_STYLES}/core",
+    f"{_STYLES}/global-styles",
+    f"{_STYLES}/collection-styles",
+    f"{_STYLES}/mapbox-styles",
+    f"{_STYLES}/sld-se",
     f"{_TILES}/core",
     f"{_TILES}/tileset",
     f"{_TILES}/tilesets-list",

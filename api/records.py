@@ -155,7 +155,9 @@ def _layer_record(
         RecordLink(f"{here}/tiles", "tilesets", _JSON, "矢量瓦片 / Vector tiles"),
         RecordLink(f"/api/loads?layer={layer.name}", "history", _JSON, "历次入库 / Loads"),
     ]
-    shown = [layer.field(name) for name in access_class(layer, viewer).fields if layer.field(name)]
+    if layer.style:
+        links.append(RecordLink(f"/api/styles/layer.{layer.name}", "style", _STYLE, "样式 / Style"))
+    shown = [layer.field(name) for name in access_class(layer, viewer).fields]
     words = [text for field in shown for text in (field.title.zh, field.title.en, field.name)]
     for field in shown:
         words.extend(_code_names(field.codes, catalogue))
@@ -217,7 +219,7 @@ def _map_record(city_map: MapDefinition, known: Mapping[str, LayerDefinition]) -
         formats=(("MapLibre style", _STYLE), ("TileJSON", _JSON)),
         links=(
             RecordLink(f"/api/maps/{name}", "describes", _JSON, "地图 / The map"),
-            RecordLink(f"/styles/{name}.json", "style", _JSON, "样式 / Style"),
+            RecordLink(f"/api/styles/{name}", "style", _STYLE, "样式 / Style"),
             RecordLink(f"/tiles/{name}.json", "tiles", _JSON, "TileJSON"),
         ),
         more={"layers": [layer.name for layer in layers]},

@@ -51,6 +51,17 @@ def sprite_sheet(pixel_ratio: int) -> SpriteSheet:
     return SpriteSheet(stream.getvalue(), index)
 
 
+@cache
+def icon_png(name: str) -> bytes | None:
+    """Return one icon as a PNG of two pixels a CSS pixel; ``None`` if there is none."""
+    drawing = ICONS.get(name)
+    if drawing is None:
+        return None
+    stream = io.BytesIO()
+    _icon(drawing, 2 * ICON_SIZE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
 def _icon(drawing: Drawing, side: int) -> Image.Image:
     large = side * _OVERSAMPLING
     image = Image.new("RGBA", (large, large), (255, 255, 255, 0))

@@ -8,6 +8,7 @@ from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition, Slot, StyleLayer
 from layers.map_definition import MapDefinition, MapLayer
 from tiles.style_values import Language, expand, images_in
+from tiles.tileset import layer_tiles
 
 #: The name of the one vector source of a style.
 SOURCE = "onemap"
@@ -59,6 +60,49 @@ def compose_style(
         "sources": {SOURCE: {"type": "vector", "url": tilejson_url}},
         "sprite": sprite_url,
         "layers": [background, *(composed for _, composed in drawn)],
+    }
+
+
+def compose_layer_style(
+    catalogue: Catalogue,
+    layer: LayerDefinition,
+    language: Language,
+    *,
+    tiles_url: str,
+    sprite_url: str,
+) -> dict[str, Any]:
+    """Return the MapLibre style of one layer alone, to be laid over any map.
+
+    Args:
+        catalogue: The definitions.
+        layer: The layer.
+        language: Language of names.
+        tiles_url: Template of its tiles' address, with ``{z}``, ``{x}`` and ``{y}``.
+        sprite_url: Address of the icons.
+
+    Raises:
+        DefinitionError: If a style entry's short form names what the layer does not have.
+    """
+    entry = MapLayer(layer=layer.name)
+    parts = sorted(layer.style, key=lambda part: _SLOT_ORDER.index(part.slot))
+    composed = (_style_layer(catalogue, layer, entry, part, language) for part in parts)
+    tileset = layer_tiles(layer)
+    source = {
+        "type": "vector",
+        "tiles": [tiles_url],
+        "minzoom": tileset.min_zoom,
+        "maxzoom": tileset.max_zoom,
+    }
+    title = layer.title.zh if language is Language.CHINESE else layer.title.en
+    if language is Language.BOTH:
+        title = f"{layer.title.zh} / {layer.title.en}"
+    return {
+        "version": 8,
+        "name": title,
+        "metadata": {"onemap:layer": layer.name, "onemap:lang": language.value},
+        "sources": {SOURCE: source},
+        "sprite": sprite_url,
+        "layers": [part for part in composed if part is not None],
     }
 
 

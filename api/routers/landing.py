@@ -18,6 +18,7 @@ from api.openapi import VERSIONS, media_type_of, openapi_document
 from api.openapi_parts import DOCUMENT, answers, query_parameter
 from api.query import read_query
 from api.record_documents import CATALOGUE_REL, GEOJSON
+from api.style_documents import STYLES_REL
 
 router = APIRouter(tags=["Service"])
 
@@ -47,7 +48,8 @@ async def landing_page(request: Request) -> Response:
         link(f"{api}/collections/catalogue/items", CATALOGUE_REL, GEOJSON, "Catalogue of records"),
         link(f"{api}/tiles", f"{_REL}tilesets-vector", json, "Vector tilesets"),
         link(f"{api}/tileMatrixSets", f"{_REL}tiling-schemes", json, "Tile matrix sets"),
-        link(f"{api}/maps", f"{_REL}styles", json, "Maps and their styles"),
+        link(f"{api}/styles", STYLES_REL, json, "Styles of maps and layers"),
+        link(f"{api}/maps", "maps", json, "Maps"),
         link(f"{api}/loads", "loads", json, "Loads of surveys"),
     ]
     value = {"title": TITLE, "description": DESCRIPTION, "links": links}

@@ -9,7 +9,7 @@ from api.answers import bytes_answer
 from api.errors import UnknownResource
 from api.openapi_parts import answers
 from api.query import read_query
-from tiles.sprites import sprite_sheet
+from tiles.sprites import icon_png, sprite_sheet
 
 router = APIRouter(prefix="/sprites", tags=["Maps"])
 _FILE = re.compile(r"onemap(?:@(?P<ratio>2|3)x)?\.(?P<kind>json|png)")
@@ -32,3 +32,16 @@ async def sprite(request: Request, file: str) -> Response:
         return bytes_answer(request, sheet.png, "image/png", cache_control=_CACHE_CONTROL)
     index = orjson.dumps(sheet.index)
     return bytes_answer(request, index, "application/json", cache_control=_CACHE_CONTROL)
+
+
+@router.get(
+    "/icons/{name}.png",
+    summary="One icon",
+    openapi_extra={"responses": answers("image/png", description="The icon.")},
+)
+async def icon(request: Request, name: str) -> Response:
+    """Return one icon of the sheet, for programs that take no sheets."""
+    image = icon_png(name)
+    if image is None:
+        raise UnknownResource(f"there is no icon '{name}'")
+    return bytes_answer(request, image, "image/png", cache_control=_CACHE_CONTROL)
