@@ -71,6 +71,13 @@ class _Token:
         return self.value.upper() if self.kind in ("word", "sign") else ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Bracket:
+    """What stood in round brackets: one expression, or an array; what surrounds it decides."""
+
+    parts: list[Any]
+
+
 def parse_cql2(text: str) -> Any:
     """Return the CQL2 JSON tree of a CQL2 text.
 
@@ -101,7 +108,7 @@ class _Parser:
         self._depth = 0
 
     def whole(self) -> Any:
-        tree = self._disjunction()
+        tree = _plain(self._disjunction())
         if self._now.kind != "end":
             raise self._unexpected("AND, OR or the end")
         return tree
@@ -144,12 +151,12 @@ class _Parser:
         parts = [part()]
         while self._take(word):
             parts.append(part())
-        return parts[0] if len(parts) == 1 else {"op": word.lower(), "args": parts}
+        return parts[0] if len(parts) == 1 else _operation(word, *parts)
 
     def _negation(self) -> Any:
         if self._take("NOT"):
             self._deeper()
-            negated = {"op": "not", "args": [self._negation()]}
+            negated = _operation("NOT", self._negation())
             self._depth -= 1
             return negated
         return self._predicate()
@@ -158,28 +165,29 @@ class _Parser:
         left = self._sum()
         comparison = self._take(*_COMPARISONS)
         if comparison is not None:
-            return {"op": comparison, "args": [left, self._sum()]}
+            return _operation(comparison, left, self._sum())
         if self._take("IS"):
             negated = self._take("NOT")
             self._need("NULL")
-            return _maybe_not(negated, {"op": "isNull", "args": [left]})
+            return _maybe_not(negated, {"op": "isNull", "args": [_plain(left)]})
         negated = self._take("NOT")
         word = self._take("LIKE", "BETWEEN", "IN")
         if word is None:
             if negated:
                 raise self._unexpected("LIKE, BETWEEN or IN")
             return left
-        return _maybe_not(negated, {"op": word.lower(), "args": self._operands(left, word)})
+        return _maybe_not(negated, _operation(word, left, *self._operands(word)))
 
-    def _operands(self, left: Any, word: str) -> list[Any]:
+    def _operands(self, word: str) -> list[Any]:
+        """Read what stands on the right of a word."""
         if word == "LIKE":
-            return [left, self._sum()]
+            return [self._sum()]
         if word == "BETWEEN":
             lowest = self._sum()
             self._need("AND")
-            return [left, lowest, self._sum()]
+            return [lowest, self._sum()]
         self._need("(")
-        return [left, self._listed(")", self._sum)]
+        return [[_plain(value) for value in self._listed(")", self._sum)]]
 
     def _listed(self, closing: str, part: Callable[[], Any]) -> list[Any]:
         """Return what stands between brackets, of which the first was read; at least one part."""
@@ -199,12 +207,12 @@ class _Parser:
     def _computed(self, part: Callable[[], Any], *signs: str) -> Any:
         value = part()
         while sign := self._take(*signs):
-            value = {"op": sign.lower(), "args": [value, part()]}
+            value = _operation(sign, value, part())
         return value
 
     def _power(self) -> Any:
         base = self._signed()
-        return {"op": "^", "args": [base, self._signed()]} if self._take("^") else base
+        return _operation("^", base, self._signed()) if self._take("^") else base
 
     def _signed(self) -> Any:
         sign = self._take("-", "+")
@@ -215,7 +223,7 @@ class _Parser:
             return -value if sign == "-" else value
         if sign == "+":
             raise self._unexpected("a number")
-        return {"op": "*", "args": [-1, self._primary()]}
+        return _operation("*", -1, self._primary())
 
     def _primary(self) -> Any:
         token = self._now
@@ -228,7 +236,7 @@ class _Parser:
             self._place += 1
             return reader(token.value)
         if token.word in ("(", "["):
-            return self._bracket(is_array=token.word == "[")
+            return self._bracket()
         if token.kind != "word" or token.word in _RESERVED:
             raise self._unexpected("a field or a value")
         self._place += 1
@@ -238,29 +246,14 @@ class _Parser:
             return self._call(token)
         return {"property": token.value}
 
-    def _bracket(self, *, is_array: bool) -> Any:
-        """Read what a bracket holds: one part in itself, or an array."""
-        closing = ")" if self._take("(") else "]"
-        if closing == "]":
-            self._need("[")
-        if self._take(closing):
-            return []
-        self._deeper()
-        part = self._element if is_array else self._disjunction
-        values = self._listed(closing, part)
-        self._depth -= 1
-        return values if is_array or len(values) > 1 else values[0]
-
-    def _element(self) -> Any:
-        """Read a part of an array, or an argument of a relation of arrays: brackets are arrays."""
-        if self._now.word not in ("(", "["):
-            return self._disjunction()
-        place = self._place
-        array = self._bracket(is_array=True)
-        if self._now.word in (",", ")", "]"):
-            return array
-        self._place = place
-        return self._disjunction()
+    def _bracket(self) -> Any:
+        closing = ")" if self._take("(", "[") == "(" else "]"
+        parts: list[Any] = []
+        if not self._take(closing):
+            self._deeper()
+            parts = self._listed(closing, self._disjunction)
+            self._depth -= 1
+        return _Bracket(parts) if closing == ")" else _array(_Bracket(parts))
 
     def _call(self, name: _Token) -> Any:
         if name.word in _GEOMETRIES:
@@ -269,8 +262,8 @@ class _Parser:
         arguments: list[Any] = []
         if not self._take(")"):
             self._deeper()
-            part = self._element if name.word in _ARRAY_OPERATORS else self._disjunction
-            arguments = self._listed(")", part)
+            resolve = _array if name.word in _ARRAY_OPERATORS else _plain
+            arguments = [resolve(part) for part in self._listed(")", self._disjunction)]
             self._depth -= 1
         if name.word in ("DATE", "TIMESTAMP"):
             if len(arguments) != 1 or not isinstance(arguments[0], str):
@@ -304,6 +297,22 @@ class _Parser:
                 f"filter: the {name.word} at character {name.start + 1} is not well-known text"
             ) from None
         return tree
+
+
+def _plain(part: Any) -> Any:
+    """Return a part where an expression is expected: one in brackets is what they hold."""
+    if isinstance(part, _Bracket):
+        return _plain(part.parts[0]) if len(part.parts) == 1 else _array(part)
+    return part
+
+
+def _array(part: Any) -> Any:
+    """Return a part where an array may stand: what is in brackets is one."""
+    return [_array(entry) for entry in part.parts] if isinstance(part, _Bracket) else part
+
+
+def _operation(name: str, *arguments: Any) -> dict[str, Any]:
+    return {"op": name.lower(), "args": [_plain(argument) for argument in arguments]}
 
 
 def _maybe_not(negated: str | None, tree: dict[str, Any]) -> dict[str, Any]:

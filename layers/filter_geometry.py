@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, LargeBinary, func, literal
 
 from layers.cql2_text import MOST_DEPTH
@@ -66,12 +67,15 @@ def geometry_value(tree: Any) -> Value:
         InvalidValue: As ``read_geometry``.
     """
     shape = read_geometry(tree)
+    if shape.geom_type == _COLLECTION:
+        # The database's relations want parts that have no point in common.
+        shape = shapely.unary_union(shape)
     wkb = literal(shapely.to_wkb(shape), LargeBinary)
     made = func.ST_GeomFromWKB(wkb, STORAGE_SRID)
     return Value(Kind.GEOMETRY, made, "the geometry", shape)
 
 
-def read_geometry(tree: Any) -> shapely.Geometry:
+def read_geometry(tree: Any) -> BaseGeometry:
     """Return the geometry of a filter, two-dimensional; degrees, longitude first.
 
     A box whose west is east of its east crosses the antimeridian.
@@ -91,7 +95,7 @@ def read_geometry(tree: Any) -> shapely.Geometry:
     if not count:
         raise InvalidValue(f"filter: the {kind} is empty")
     try:
-        shape = shapely.force_2d(shapely.geometry.shape(tree))
+        shape: BaseGeometry = shapely.force_2d(shapely.geometry.shape(tree))
     except (ValueError, TypeError, IndexError, KeyError, shapely.errors.ShapelyError):
         raise InvalidValue(f"filter: the {kind} cannot be made of its coordinates") from None
     if not shapely.is_valid(shape):
@@ -132,7 +136,7 @@ def _check(position: Any) -> None:
         )
 
 
-def _box(numbers: Any) -> shapely.Geometry:
+def _box(numbers: Any) -> BaseGeometry:
     if not isinstance(numbers, list) or len(numbers) not in (4, 6):
         raise InvalidValue("filter: BBOX takes west, south, east, north in degrees")
     half = len(numbers) // 2
@@ -147,7 +151,7 @@ def _box(numbers: Any) -> shapely.Geometry:
     return shapely.union_all(halves)
 
 
-def _rectangle(west: float, south: float, east: float, north: float) -> shapely.Geometry:
+def _rectangle(west: float, south: float, east: float, north: float) -> BaseGeometry:
     """Return a box; one without width or height is a line or a point."""
     if west == east and south == north:
         return shapely.Point(west, south)

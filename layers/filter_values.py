@@ -247,13 +247,14 @@ def folded_case(value: Value) -> Value:
     """Return a text with its letters in one case: equal for texts that differ in case alone.
 
     Twice, as ``ß`` and ``SS`` only meet as capitals, and ``K`` (kelvin) and ``k`` as small letters.
+    The sigma at the end of a word becomes the other one: a pattern may end where a word does not.
 
     Raises:
         InvalidValue: If it is no text.
     """
     _check_text("casei", value)
     capitals = func.upper(collate(value.sql, _LETTERS))
-    return _text_of(value, func.lower(capitals))
+    return _text_of(value, func.translate(func.lower(capitals), "ς", "σ"))
 
 
 def folded_accents(value: Value) -> Value:
