@@ -20,6 +20,7 @@ from api.service import Service
 from api.settings import ApiSettings
 from api.tile_answers import TileAnswers
 from api.tile_app import TileApp
+from api.tile_limits import TileLimits
 from etl.settings import EtlSettings
 from layers.catalogue import Catalogue, load_catalogue
 from layers.errors import OneMapError
@@ -91,6 +92,7 @@ def _framework(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.tile_answers = TileAnswers(service)
+    app.state.tile_limits = TileLimits(service)
     app.state.definitions = {}
     app.add_exception_handler(OneMapError, _told)
     app.add_exception_handler(HTTPException, _framework_error)

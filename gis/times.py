@@ -5,9 +5,12 @@ there. Instants are always timezone-aware.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
+
+from gis.durations import parse_duration
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 
@@ -80,7 +83,8 @@ def parse_time(text: str) -> datetime | Interval:
     """Read the ``datetime`` parameter of OGC API Features (OGC 17-069r4, 7.15.4).
 
     Args:
-        text: An instant, or an interval ``start/end`` of which an end may be ``..`` or empty.
+        text: An instant, or an interval ``start/end`` of which an end may be ``..`` or empty, or
+            one of them an ISO 8601 duration, such as ``P2M``.
 
     Returns:
         The instant, or the interval.
@@ -99,5 +103,20 @@ def parse_time(text: str) -> datetime | Interval:
         raise ValueError(
             f"'{text}' is not an interval: write 2014-05-01/2016-05-01, or 2014-05-01/.."
         )
-    start, end = (None if part in _OPEN else parse_instant(part) for part in parts)
-    return Interval(start, end)
+    start, end = parts
+    length = parse_duration(end)
+    if length is not None:
+        first = parse_instant(start)
+        return Interval(first, _moved(first, length.after, text))
+    length = parse_duration(start)
+    if length is not None:
+        last = parse_instant(end)
+        return Interval(_moved(last, length.before, text), last)
+    return Interval(*(None if part in _OPEN else parse_instant(part) for part in parts))
+
+
+def _moved(instant: datetime, move: Callable[[datetime], datetime], text: str) -> datetime:
+    try:
+        return _within_years(move(instant))
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text}' reaches beyond the years 1 to 9999") from None

@@ -13,6 +13,7 @@ from api.openapi_parts import DOCUMENT, format_parameter, query_parameter
 from api.query import read_query
 from api.service import Service, TilePlan
 from api.tile_answers import TileAnswers, TileWish
+from api.tile_limits import TileLimits
 from api.tile_query import DESCRIPTIONS, PARAMETERS, read_tile_query
 from layers.access import Viewer
 from tiles.tile_grids import TILE_GRIDS, tile_grid
@@ -215,6 +216,9 @@ async def _tile(
     if parameters.pop("f", "mvt") != "mvt":
         raise InvalidParameter("f: tiles come as mvt")
     wanted = read_tile_query(parameters).request(plan.tileset, grid, place, viewer)
+    if wanted.datum is None:
+        limits: TileLimits = request.app.state.tile_limits
+        await limits.check(plan, grid, place)
     answers: TileAnswers = request.app.state.tile_answers
     answer = await answers.answer(request.scope, TileWish(plan, wanted))
     headers = {name.decode(): value.decode() for name, value in answer.headers}

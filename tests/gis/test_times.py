@@ -66,3 +66,22 @@ def test_a_date_is_midnight_in_beijing(day: object) -> None:
     assert instant.tzinfo is BEIJING
     assert str(instant.date()) == str(day)
     assert (instant.hour, instant.minute, instant.second) == (0, 0, 0)
+
+
+def test_one_end_of_an_interval_may_be_a_duration() -> None:
+    start = datetime(2014, 1, 31, tzinfo=BEIJING)
+    assert parse_time("2014-01-31/P2D") == Interval(start, datetime(2014, 2, 2, tzinfo=BEIJING))
+    assert parse_time("2014-01-31/P1M") == Interval(start, datetime(2014, 2, 28, tzinfo=BEIJING))
+    assert parse_time("P1Y1MT12H/2015-02-28T12:00:00+08:00") == Interval(
+        datetime(2014, 1, 28, tzinfo=BEIJING), datetime(2015, 2, 28, 12, tzinfo=BEIJING)
+    )
+    for wrong in (
+        "P2D/P2D",
+        "2014-01-31/P",
+        "2014-01-31/P1H",
+        "../P2D",
+        "9999-01-01/P9Y",
+        "P9Y/0001-02-01",
+    ):
+        with pytest.raises(ValueError, match=r"is not a time|beyond the years"):
+            parse_time(wrong)
