@@ -10,7 +10,7 @@ PYTHON := .venv/bin/python
 PYTHON_FOLDERS := gis layers etl tiles api cli tests data benchmarks
 SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run
 
-.PHONY: help demo test test-all tools check lint format types imports docker-lint shell-lint \
+.PHONY: help demo test test-all conformance tools check lint format types imports docker-lint shell-lint \
 	web-check web lock clean
 
 help: ## show this list
@@ -28,6 +28,9 @@ test: tools ## all quick tests, on a private test cluster (or ONEMAP_DATABASE_UR
 test-all: tools ## all tests, the slow ones too
 	npm --prefix web test
 	$(PYTHON) -m pytest $(PYTEST_FLAGS)
+
+conformance: tools ## OGC's abstract tests, and its own suites where Maven has them, against the sample city
+	$(PYTHON) -m tests.conformance $(CONFORMANCE_FLAGS)
 
 tools: ## install what is missing for tests and checks
 	@scripts/bootstrap.sh --tests

@@ -73,7 +73,9 @@ def subject(address: str) -> Iterator[Subject]:
 
 @pytest.fixture(scope="session")
 def collections(subject: Subject) -> list[Document]:
-    found: list[Document] = subject.document("/collections")["collections"]
+    """The collections of features; there may be others, of records."""
+    listed: list[Document] = subject.document("/collections")["collections"]
+    found = [entry for entry in listed if entry.get("itemType", "feature") == "feature"]
     assert found
     return found
 

@@ -123,7 +123,9 @@ def with_limit(address: str, limit: int) -> str:
     return str(httpx.URL(address).copy_set_param("limit", str(limit)))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("bbox", "array"), ("limit", "integer"), ("datetime", "string")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "kind"), [("bbox", "array"), ("limit", "integer"), ("datetime", "string")]
+)
 def test_parameters_are_defined(definition: Document, name: str, kind: str) -> None:
     """Tests 18, 20 and 22."""
     operation = definition["paths"][ITEMS]["get"]

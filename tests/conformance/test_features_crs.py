@@ -122,7 +122,6 @@ def _box_in(box: shapely.Geometry, known: pyproj.CRS) -> str:
         ordered = (south, west, north, east) if turned else (west, south, east, north)
         return ",".join(f"{number:.9f}" for number in ordered)
     move = pyproj.Transformer.from_crs(known.geodetic_crs, known, always_xy=False)
-    corners = [move.transform(y, x) for y in (south, north) for x in (west, east)]
-    first = [corner[0] for corner in corners]
-    second = [corner[1] for corner in corners]
-    return f"{min(first):.4f},{min(second):.4f},{max(first):.4f},{max(second):.4f}"
+    # Its sides are bent on the plane: the box around them all.
+    first, second, third, fourth = move.transform_bounds(south, west, north, east, densify_pts=101)
+    return f"{first:.4f},{second:.4f},{third:.4f},{fourth:.4f}"
