@@ -283,6 +283,7 @@ def _survey_record(layer: LayerDefinition, survey: SurveyFacts, facts: LayerFact
 def _series_record(
     layer: LayerDefinition, catalogue: Catalogue, series: SceneSeries, facts: LayerFacts | None
 ) -> Record:
+    here = f"/stac/collections/{series.id}"
     name = sensor_name(layer, catalogue, series.sensor)
     count = series.count
     return Record(
@@ -306,6 +307,8 @@ def _series_record(
         contact=layer.provider,
         formats=(("STAC", _GEOJSON),),
         links=(
+            RecordLink(here, "describes", _JSON, "STAC"),
+            RecordLink(f"{here}/items", "items", _GEOJSON, "各景 / Scenes"),
             RecordLink(f"/api/collections/{layer.name}", "related", _JSON, "图层 / The layer"),
         ),
         more={"layer": layer.name, "sceneCount": count},

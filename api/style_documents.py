@@ -73,6 +73,15 @@ def find_style(catalogue: Catalogue, name: str, viewer: Viewer) -> Style:
     raise UnknownMap(f"there is no style '{name}'")
 
 
+def encodings(style: Style) -> tuple[tuple[str, str, str], ...]:
+    """Return token, media type and name of each encoding of a style.
+
+    SLD has no way to draw by kind of geometry, as a layer of any geometry needs.
+    """
+    mixed = len(style.layers) == 1 and style.layers[0].geometry.mixed
+    return _ENCODINGS[:1] if mixed else _ENCODINGS
+
+
 def style_entry(style: Style, address: str) -> dict[str, Any]:
     """Return a style as lists and descriptions have it.
 
@@ -84,7 +93,7 @@ def style_entry(style: Style, address: str) -> dict[str, Any]:
     here = f"{address}/{style.id}"
     links: list[Link] = [
         link(f"{here}?f={token}", "stylesheet", media_type, f"{both(style.title)} ({name})")
-        for token, media_type, name in _ENCODINGS
+        for token, media_type, name in encodings(style)
     ]
     links += [
         link(f"{here}/metadata", "describedby", _JSON, "Description"),
@@ -98,7 +107,7 @@ def style_entry(style: Style, address: str) -> dict[str, Any]:
         "keywords": [word for theme in themes
                      for word in (THEME_NAMES[theme].zh, THEME_NAMES[theme].en)],
         "featureTypes": [layer.name for layer in style.layers],
-        "formats": [{"name": name, "mediaType": kind} for _, kind, name in _ENCODINGS],
+        "formats": [{"name": name, "mediaType": kind} for _, kind, name in encodings(style)],
         "links": links,
     }  # fmt: skip
 

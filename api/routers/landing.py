@@ -50,6 +50,7 @@ async def landing_page(request: Request) -> Response:
         link(f"{api}/tileMatrixSets", f"{_REL}tiling-schemes", json, "Tile matrix sets"),
         link(f"{api}/styles", STYLES_REL, json, "Styles of maps and layers"),
         link(f"{api}/maps", "maps", json, "Maps"),
+        link(f"{base_url(request)}/stac", "related", json, "Imagery scenes (STAC)"),
         link(f"{api}/loads", "loads", json, "Loads of surveys"),
     ]
     value = {"title": TITLE, "description": DESCRIPTION, "links": links}

@@ -23,6 +23,7 @@ from api.style_documents import (
     SLD_11,
     Style,
     all_styles,
+    encodings,
     find_style,
     layer_style,
     legend_document,
@@ -195,6 +196,8 @@ async def _style_answer(
     if form is _MAPBOX:
         value = _maplibre(service, viewer, found, language, base)
         return json_answer(request, value, media_type=MAPBOX)
+    if form.media_type not in {media_type for _, media_type, _ in encodings(found)}:
+        raise InvalidParameter(f"f: '{found.id}' is of features of any geometry, SLD has no such")
     dialect = sld_symbols.SLD_10 if form is _SLD_10 else sld_symbols.SLD_11
     drawer = sld_symbols.Drawer(dialect, f"{base}/sprites/icons")
     # The style of a map of many layers takes some hundredths of a second.

@@ -8,6 +8,7 @@ import pytest
 from api.settings import ApiSettings
 from layers.catalogue import Catalogue
 from layers.store import Store
+from tests.api.scene_town import serving_scenes
 from tests.api.town import (
     HERE,
     fill,
@@ -47,4 +48,16 @@ def town(town_database: str, catalogue: Catalogue) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(town: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=town, timeout=30) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def scene_service(cluster: str, postgis_template: str) -> Iterator[httpx.Client]:
+    """A client of a live server over the test town with imagery scenes and divisions."""
+    with (
+        copied_database(cluster, postgis_template) as url,
+        serving_scenes(url) as address,
+        httpx.Client(base_url=address, timeout=30) as session,
+    ):
+        wait_until_ready(session)
         yield session

@@ -61,6 +61,7 @@ def test_the_routers_and_formats_found() -> None:
         "ogc_tiles",
         "reports",
         "sprites",
+        "stac",
         "styles",
         "tilejson",
         "web",

@@ -1,9 +1,7 @@
 """The catalogue of records: what is in it for whom, how it is searched, and how fast."""
 
 import time
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from types import MappingProxyType
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,101 +10,19 @@ import shapely
 
 from api.record_index import RecordIndex, RecordSearch
 from api.records import Record, RecordType
-from api.settings import ApiSettings
 from gis.times import BEIJING, Interval
-from layers.catalogue import Catalogue, load_catalogue
+from layers.catalogue import load_catalogue
 from layers.definition import Bilingual, LayerDefinition, ShareLevel, Theme
 from layers.errors import DefinitionError
-from layers.store import Store
 from layers.yaml_source import load_model
 from tests.api.town import (
-    FIRST,
     HERE,
-    SECOND,
     SOUTH,
     STEP,
     WEST,
-    load_rows,
-    plots,
-    read_catalogue,
-    serving,
-    wait_until_ready,
 )
-from tests.database import copied_database
 
 ITEMS = "/api/collections/catalogue/items"
-
-
-def scenes() -> list[dict[str, object]]:
-    """Six scenes of two sensors and one of an unknown one, side by side."""
-    sensors = ("GF-1", "GF-2", "GF-1", "GF-2", "GF-1", None)
-    return [
-        {
-            "scene_id": f"S/{number}",
-            "name": f"第{number}景",
-            "kind": "satellite",
-            "sensor": sensor,
-            "acquired": date(2014, 3, 10 + number),
-            "gsd": 2.0 - number / 10,
-            "bands": "B,G,R,NIR",
-            "cloud": float(number),
-            "off_nadir": -12.5,
-            "crs": "EPSG:4490",
-            "file": f"{number}.tif",
-            "provider": "遥感中心",
-            "geometry": shapely.MultiPolygon(
-                [shapely.box(WEST + number / 100, SOUTH, WEST + (number + 1) / 100, SOUTH + 0.01)]
-            ),
-        }
-        for number, sensor in enumerate(sensors)
-    ]
-
-
-def divisions() -> list[dict[str, object]]:
-    """Two districts side by side, of which the first has the plots."""
-    return [
-        {"xzqdm": "421202", "name": "咸安区", "name_en": "Xian'an", "level": "county",
-         "geometry": shapely.MultiPolygon([shapely.box(WEST, SOUTH, WEST + 0.1, SOUTH + 0.1)])},
-        {"xzqdm": "421221", "name": "嘉鱼县", "name_en": "Jiayu", "level": "county",
-         "geometry": shapely.MultiPolygon([shapely.box(WEST + 1, SOUTH, WEST + 1.1, SOUTH + 0.1)])},
-    ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def small_catalogue() -> Catalogue:
-    """The town's layers with the shipped ones of scenes and of administrative divisions."""
-    town, shipped = read_catalogue(), load_catalogue()
-    layers = dict(town.layers)
-    for name in ("imagery_scene", "admin_division"):
-        layers[name] = shipped.layer(name)
-    codes = {**shipped.codes, **town.codes}
-    return Catalogue(MappingProxyType(layers), town.maps, MappingProxyType(codes))
-
-
-@pytest.fixture(scope="module")
-def service(
-    cluster: str, postgis_template: str, small_catalogue: Catalogue
-) -> Iterator[httpx.Client]:
-    """A client of a server over plots, scenes, divisions, and a layer that is kept secret."""
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, small_catalogue)
-        store.migrate()
-        for name, rows, day in (
-            ("plot", plots(), FIRST),
-            ("plot", plots("07")[:3], SECOND),
-            ("imagery_scene", scenes(), SECOND),
-            ("admin_division", divisions(), FIRST),
-            ("secret", [{"code": "S1", "geometry": shapely.Point(WEST + STEP, SOUTH)}], FIRST),
-        ):
-            load_rows(store, small_catalogue.layer(name), rows, day)
-        store.close()
-        settings = ApiSettings(default_map="town", web_root=HERE / "no-such-folder")
-        with (
-            serving(settings, url, small_catalogue) as address,
-            httpx.Client(base_url=address, timeout=30) as client,
-        ):
-            wait_until_ready(client)
-            yield client
 
 
 def found(client: httpx.Client, **parameters: str) -> set[str]:
@@ -119,13 +35,13 @@ def found(client: httpx.Client, **parameters: str) -> set[str]:
     return ids
 
 
-def test_the_catalogue_holds_layers_maps_surveys_and_series(service: httpx.Client) -> None:
-    assert found(service) == {
+def test_the_catalogue_holds_layers_maps_surveys_and_series(scene_service: httpx.Client) -> None:
+    assert found(scene_service) == {
         "layer.admin_division", "layer.bare", "layer.imagery_scene", "layer.lamp", "layer.lane",
         "layer.plot", "map.town", "series.imagery_scene.GF-1", "series.imagery_scene.GF-2",
         "series.imagery_scene.unknown", "survey.1", "survey.2", "survey.3", "survey.4",
     }  # fmt: skip
-    collection = service.get("/api/collections/catalogue").json()
+    collection = scene_service.get("/api/collections/catalogue").json()
     assert (collection["itemType"], collection["type"]) == ("record", "Collection")
     assert collection["extent"]["temporal"]["interval"] == [["2012-04-30T16:00:00Z", None]]
 
@@ -161,26 +77,26 @@ def test_the_catalogue_holds_layers_maps_surveys_and_series(service: httpx.Clien
     ],
 )  # fmt: skip
 def test_searches(
-    service: httpx.Client, parameters: dict[str, str], expected: set[str] | None
+    scene_service: httpx.Client, parameters: dict[str, str], expected: set[str] | None
 ) -> None:
     if expected is None:
-        assert service.get(ITEMS, params=parameters).status_code == 400
+        assert scene_service.get(ITEMS, params=parameters).status_code == 400
     else:
-        assert found(service, **parameters) == expected
+        assert found(scene_service, **parameters) == expected
 
 
-def test_what_a_viewer_may_not_know_of_is_not_there(service: httpx.Client) -> None:
+def test_what_a_viewer_may_not_know_of_is_not_there(scene_service: httpx.Client) -> None:
     for path in (ITEMS, f"{ITEMS}?f=html", f"{ITEMS}/map.town"):
-        answer = service.get(path, params={"limit": "1000"} if path == ITEMS else None)
+        answer = scene_service.get(path, params={"limit": "1000"} if path == ITEMS else None)
         assert "ecret" not in answer.text
         assert "涉密" not in answer.text
     for name in ("layer.secret", "survey.5", "layer.no-such"):
-        answer = service.get(f"{ITEMS}/{name}")
+        answer = scene_service.get(f"{ITEMS}/{name}")
         assert (answer.status_code, answer.json()["title"]) == (404, "Not found")
 
 
-def test_a_record_is_geojson_as_the_standard_has_it(service: httpx.Client) -> None:
-    answer = service.get(f"{ITEMS}/layer.plot")
+def test_a_record_is_geojson_as_the_standard_has_it(scene_service: httpx.Client) -> None:
+    answer = scene_service.get(f"{ITEMS}/layer.plot")
     assert answer.headers["content-type"] == "application/geo+json"
     body = answer.json()
     assert body["conformsTo"] == [
@@ -196,19 +112,19 @@ def test_a_record_is_geojson_as_the_standard_has_it(service: httpx.Client) -> No
     assert properties["themes"][0]["concepts"][0]["id"] == "land"
     assert properties["updated"].endswith("Z")
     for entry in body["links"]:
-        linked = service.get(entry["href"])
+        linked = scene_service.get(entry["href"])
         assert linked.status_code == 200, entry
-    survey = service.get(f"{ITEMS}/survey.1").json()
+    survey = scene_service.get(f"{ITEMS}/survey.1").json()
     assert survey["time"] == {"timestamp": "2012-04-30T16:00:00Z"}
     checksum = survey["properties"]["externalIds"][0]["value"]
-    assert found(service, externalIds=f"sha256:{checksum}") == {"survey.1"}
+    assert found(scene_service, externalIds=f"sha256:{checksum}") == {"survey.1"}
 
 
-def test_pages_follow_each_other_in_order(service: httpx.Client) -> None:
+def test_pages_follow_each_other_in_order(scene_service: httpx.Client) -> None:
     ids: list[str] = []
     address: str | None = f"{ITEMS}?sortby=-type,id&limit=4"
     while address is not None:
-        body = service.get(address).json()
+        body = scene_service.get(address).json()
         ids += [entry["id"] for entry in body["features"]]
         links = {entry["rel"]: entry["href"] for entry in body["links"]}
         address = links.get("next")
@@ -216,11 +132,11 @@ def test_pages_follow_each_other_in_order(service: httpx.Client) -> None:
     assert ids[-1] == "layer.plot"
     assert len(ids) == len(set(ids)) == 14
     assert "prev" in links
-    assert service.get(f"{ITEMS}?offset=100000").json()["features"] == []
+    assert scene_service.get(f"{ITEMS}?offset=100000").json()["features"] == []
 
 
-def test_people_search_with_a_form(service: httpx.Client) -> None:
-    answer = service.get(
+def test_people_search_with_a_form(scene_service: httpx.Client) -> None:
+    answer = scene_service.get(
         ITEMS, params={"q": "<b>", "theme": "land"}, headers={"accept": "text/html"}
     )
     assert answer.headers["content-type"].startswith("text/html")
@@ -228,14 +144,16 @@ def test_people_search_with_a_form(service: httpx.Client) -> None:
     assert '<option value="land" selected>' in answer.text
     assert "<script" not in answer.text
     assert 'rel="http://www.opengis.net/def/rel/ogc/1.0/ogc-catalog"' in answer.text
-    page = service.get(f"{ITEMS}/series.imagery_scene.GF-1", params={"f": "html"})
+    page = scene_service.get(f"{ITEMS}/series.imagery_scene.GF-1", params={"f": "html"})
     assert "高分一号" in page.text
 
 
-def test_unchanged_records_are_not_sent_again_and_head_has_no_body(service: httpx.Client) -> None:
-    etag = service.get(ITEMS).headers["etag"]
-    assert service.get(ITEMS, headers={"if-none-match": etag}).status_code == 304
-    assert service.head(ITEMS).content == b""
+def test_unchanged_records_are_not_sent_again_and_head_has_no_body(
+    scene_service: httpx.Client,
+) -> None:
+    etag = scene_service.get(ITEMS).headers["etag"]
+    assert scene_service.get(ITEMS, headers={"if-none-match": etag}).status_code == 304
+    assert scene_service.head(ITEMS).content == b""
 
 
 @pytest.mark.parametrize(
@@ -249,8 +167,8 @@ def test_unchanged_records_are_not_sent_again_and_head_has_no_body(service: http
         {"nothing": "1"},
     ],
 )  # fmt: skip
-def test_bad_parameters_are_named(service: httpx.Client, parameters: dict[str, str]) -> None:
-    answer = service.get(ITEMS, params=parameters)
+def test_bad_parameters_are_named(scene_service: httpx.Client, parameters: dict[str, str]) -> None:
+    answer = scene_service.get(ITEMS, params=parameters)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert next(iter(parameters)) in answer.json()["detail"]
