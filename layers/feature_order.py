@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from layers.access import access_class
 from layers.cursors import Cursor
-from layers.definition import FieldDefinition, FieldType
+from layers.definition import FieldType
 from layers.feature_query import FeatureQuery, SortKey
 from layers.queries import visible_fields
 from layers.tables import column_type
@@ -37,10 +37,7 @@ def sort_columns(query: FeatureQuery, rows: Subquery) -> list[ColumnElement[Any]
     """
     access = access_class(query.layer, query.viewer)
     visible_fields(query.layer, access, tuple(key.field for key in query.sort))
-    return [
-        _sorted_by(query.layer.field(key.field), rows.c[key.field], is_spatial(query))
-        for key in query.sort
-    ]
+    return [_sorted_by(query, key, rows.c[key.field]) for key in query.sort]
 
 
 def is_spatial(query: FeatureQuery) -> bool:
@@ -52,10 +49,12 @@ def is_spatial(query: FeatureQuery) -> bool:
     return query.bbox is not None or (query.filter is not None and query.filter.is_spatial)
 
 
-def _sorted_by(field: FieldDefinition, column: ColumnElement[Any], hidden: bool) -> Any:
+def _sorted_by(query: FeatureQuery, key: SortKey, column: ColumnElement[Any]) -> Any:
+    field, hidden = query.layer.field(key.field), is_spatial(query)
     if field.type is FieldType.TEXT:
         is_long = field.length is None or field.length > _LONGEST_KEY
-        return func.left(column, _LONGEST_KEY) if is_long or hidden else column
+        is_cut = hidden or (is_long and not _is_of_business_key(query, key))
+        return func.left(column, _LONGEST_KEY) if is_cut else column
     return column + 0 if hidden and field.type in _NUMERIC else column
 
 
@@ -72,7 +71,9 @@ def feature_order(
     order: list[ColumnElement[Any]] = []
     for key, column in zip(query.sort, sort_columns(query, rows), strict=True):
         directed = desc(column) if key.descending is not backwards else asc(column)
-        order.append(directed.nulls_first() if backwards else directed.nulls_last())
+        if not _is_of_business_key(query, key):
+            directed = directed.nulls_first() if backwards else directed.nulls_last()
+        order.append(directed)
     hidden = is_spatial(query) and not query.sort
     by_id = rows.c.feature_id + 0 if hidden else rows.c.feature_id
     ids: tuple[ColumnElement[Any], ...] = (by_id, rows.c.valid_from)
@@ -97,7 +98,18 @@ def beyond(query: FeatureQuery, rows: Subquery, cursor: Cursor) -> list[ColumnEl
         here = column.is_(None) if bound is None else column == bound
         further = _further(key, column, bound, backwards=cursor.backwards)
         condition = or_(further, and_(here, condition))
-    return [condition]
+    return [condition, *_edge(query, columns[0], cursor)]
+
+
+def _edge(
+    query: FeatureQuery, column: ColumnElement[Any], cursor: Cursor
+) -> list[ColumnElement[bool]]:
+    """Return what the first key alone says, from which an index on it can begin."""
+    key, value = query.sort[0], cursor.values[0]
+    if value is None or not _is_of_business_key(query, key):
+        return []
+    bound = literal(value, column_type(query.layer.field(key.field).type))
+    return [column <= bound if key.descending is not cursor.backwards else column >= bound]
 
 
 def _further(
@@ -108,3 +120,8 @@ def _further(
         return column.is_not(None) if backwards else false()
     later = column < bound if key.descending is not backwards else column > bound
     return later if backwards else or_(later, column.is_(None))
+
+
+def _is_of_business_key(query: FeatureQuery, key: SortKey) -> bool:
+    """Tell whether it is of the business key: no feature lacks it, and an index may give it."""
+    return key.field in query.layer.key

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from layers.access import access_class
 from layers.cursors import Cursor, read_cursor
-from layers.feature_order import beyond, feature_order, sort_columns
+from layers.feature_order import beyond, feature_order, is_spatial, sort_columns
 from layers.feature_query import BBox, FeatureQuery
 from layers.field_values import read_value
 from layers.filters import filter_condition
@@ -31,7 +31,8 @@ def _matching(query: FeatureQuery) -> tuple[Subquery, list[ColumnElement[bool]]]
     """Return the rows of a query, before paging, and the conditions on them."""
     layer = query.layer
     access = access_class(layer, query.viewer)
-    rows = layer_rows(layer, access, query.at, query.as_of, query.bbox)
+    in_order = not is_spatial(query)
+    rows = layer_rows(layer, access, query.at, query.as_of, query.bbox, in_order=in_order)
     conditions: list[ColumnElement[bool]] = []
     if query.bbox is not None:
         conditions.append(func.ST_Intersects(rows.c.geom, _searched(query, query.bbox)))

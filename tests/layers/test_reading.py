@@ -26,7 +26,7 @@ from layers.errors import (
     UnknownLayer,
 )
 from layers.feature_counts import FeatureCount
-from layers.feature_query import FeatureQuery
+from layers.feature_query import FeatureQuery, SortKey
 from layers.feature_selection import feature_page
 from layers.reading import CityReader, FeatureRow
 from layers.settings import LayersSettings
@@ -298,6 +298,10 @@ def test_current_reads_use_the_partial_indexes(
     wanted = {
         "plot_current_geom": FeatureQuery(plot, bbox=square(4000).bounds),
         "plot_current_id": FeatureQuery(plot, feature_id=1),
+        # In the order of ids, whatever the time, and by the business key either way.
+        "plot_pkey": FeatureQuery(plot, at=day(0)),
+        "Scan using plot_key": FeatureQuery(plot, sort=(SortKey("code"),)),
+        "Scan Backward using plot_key": FeatureQuery(plot, sort=(SortKey("code", True),)),
     }
     with connected(fresh_database) as connection:
         cursor = connection.connection.cursor()
