@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.exporting.registry import export_formats
 from api.links import Link, link
 from gis.systems import CGCS2000, CRS84
 from gis.times import BEIJING
@@ -87,6 +88,15 @@ def _links(layer: LayerDefinition, home: str) -> list[Link]:
         link(f"{address}/feature-schema", "describedBy", _SCHEMA, "Schema of a GeoJSON feature"),
         link(f"{address}/tiles", f"{_REL}tilesets-vector", _JSON, "Vector tiles of this layer"),
         link(f"{address}/styles", f"{_REL}styles", _JSON, "Styles of this layer"),
+        *(
+            link(
+                f"{address}/items?f={entry.name}",
+                "enclosure",
+                entry.representation.media_type,
+                f"All features as {entry.name}",
+            )
+            for entry in export_formats()
+        ),
     ]
 
 

@@ -37,3 +37,15 @@ class ContentTooLarge(OneMapError):
 
 class StorageFull(OneMapError):
     """The service has no room for what was sent."""
+
+
+class TooManyFeatures(OneMapError):
+    """An export would be larger than the service, or the format, allows."""
+
+
+class ExportsBusy(OneMapError):
+    """As many exports are being written or sent as may be at once."""
+
+
+class ExportFailed(OneMapError):
+    """A file could not be written; the log says why."""

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Any
 
+from api.exporting.registry import export_formats, export_options
 from gis.systems import CRS84
 from layers.filters import LANGUAGES, TEXT
 
@@ -72,5 +73,13 @@ PAGE_PARAMETERS: Parameters = MappingProxyType(
         ),
         "cursor": (_TEXT, "Where the page before ended; take it from its 'next' link."),
         **ITEM_PARAMETERS,
+        "f": (
+            {"type": "string", "enum": ["json", "html", *(one.name for one in export_formats())]},
+            "Format of the answer; files hold all features that match, if no limit is given.",
+        ),
+        **{
+            name: ({"type": "string", "enum": list(values)}, "How some of the file formats write.")
+            for name, values in export_options().items()
+        },
     }
 )

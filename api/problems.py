@@ -8,10 +8,13 @@ import orjson
 
 from api.errors import (
     ContentTooLarge,
+    ExportFailed,
+    ExportsBusy,
     InvalidParameter,
     NotAuthenticated,
     NotBuilt,
     StorageFull,
+    TooManyFeatures,
     UnknownParameter,
     UnknownResource,
     UnsupportedContent,
@@ -82,6 +85,9 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
         ContentTooLarge: ProblemKind(413, "Content too large"),
         errors.DiskFull: ProblemKind(507, "Insufficient storage", retry=True),
         StorageFull: ProblemKind(507, "Insufficient storage", retry=True),
+        TooManyFeatures: ProblemKind(400, "Too many features"),
+        ExportsBusy: ProblemKind(503, "Exports busy", retry=True),
+        ExportFailed: ProblemKind(500, "Export failed"),
     }
 )
 

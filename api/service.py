@@ -9,6 +9,7 @@ import structlog
 
 from api.cors import cors_lines
 from api.crs import Systems
+from api.exporting.places import ExportPlaces
 from api.hot_tiles import HotTiles
 from api.record_shelf import RecordShelf
 from api.settings import ApiSettings
@@ -70,6 +71,7 @@ class Service:
         self.systems = Systems(settings.zones)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)
+        self.exports = ExportPlaces(settings.export_jobs)
         self.memory = TileMemory(settings.tile_cache_mb * _MEGABYTE)
         self.hot = HotTiles(
             self.memory,

@@ -68,5 +68,9 @@ class ApiSettings(BaseSettings):
     #: EPSG codes of the city's Gauss-Kruger zones, in which features are given and taken beside
     #: CRS84, CRS84h, EPSG:4490 and EPSG:3857; as a JSON list.
     zones: tuple[Annotated[int, AfterValidator(_known_zone)], ...] = (4547, 4526)
+    #: Most features that an export holds.
+    export_limit: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
+    #: Exports that a server process writes or sends at once; one more gets 503.
+    export_jobs: int = Field(default=4, ge=1, le=100)
     #: Whether every request is logged, not only those that fail.
     access_log: bool = False

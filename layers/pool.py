@@ -1,7 +1,7 @@
 """A bounded pool of asyncpg connections whose failures are said in domain words."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -201,17 +201,40 @@ class ReadingPool:
         sql, values = compile_for_asyncpg(statement)
         limit_s = self._settings.export_timeout_s
         deadline = perf_counter() + limit_s
+        async with self._long_reading() as connection:
+            cursor = await connection.cursor(sql, *values)
+            while rows := await cursor.fetch(size, timeout=limit_s + _GRACE_S):
+                yield rows
+                if perf_counter() > deadline:
+                    raise TimeoutError
+
+    async def copy(
+        self, statement: ClauseElement, take: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        """Hand the rows of a statement to ``take`` as CSV, some whole rows at a time.
+
+        Nulls are empty, empty texts are quoted. ``take`` may wait; what it raises ends the query.
+        It must raise no ``OSError``, which would be taken for one of the database's connection.
+        Errors as in ``stream``.
+        """
+        sql, values = compile_for_asyncpg(statement)
+        patience = self._settings.export_timeout_s + _GRACE_S
+        async with self._long_reading() as connection:
+            await connection.copy_from_query(
+                sql, *values, output=take, format="csv", timeout=patience
+            )
+
+    @asynccontextmanager
+    async def _long_reading(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection to an export: one state of the database, and an export's time limit."""
+        limit_s = self._settings.export_timeout_s
         async with self._exports.turn(COMMON), self.connection(EXPORTS) as connection:
             try:
                 async with connection.transaction(readonly=True):
                     await connection.plan_once(False)
                     limit_sql, limit_values = compile_for_asyncpg(local_time_limit(limit_s))
                     await connection.execute(limit_sql, *limit_values)
-                    cursor = await connection.cursor(sql, *values)
-                    while rows := await cursor.fetch(size, timeout=limit_s + _GRACE_S):
-                        yield rows
-                        if perf_counter() > deadline:
-                            raise TimeoutError
+                    yield connection
             except (asyncpg.QueryCanceledError, TimeoutError) as error:
                 self._timed_out += 1
                 raise QueryTimeout(

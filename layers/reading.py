@@ -1,6 +1,6 @@
 """The reading side of the city map, for one server process."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, datetime
 from typing import Any
@@ -16,10 +16,12 @@ from layers.cursors import read_cursor, write_cursor
 from layers.definition import LayerDefinition
 from layers.errors import FeatureNotFound, LoadNotFound, OneMapError
 from layers.feature_batches import FeatureBatch, feature_batches
+from layers.feature_copy import feature_copy
 from layers.feature_counts import FeatureCount, count_features
 from layers.feature_query import BBox, FeatureQuery
 from layers.feature_selection import (
     GeometryForm,
+    feature_count,
     feature_page,
     feature_rows,
     is_unfiltered,
@@ -253,6 +255,27 @@ class CityReader:
             QueryTimeout: If it takes longer than an export may.
         """
         return feature_batches(self._pool, query, geometry=geometry, size=size, limit=limit)
+
+    async def copy(
+        self, query: FeatureQuery, take: Callable[[bytes], Awaitable[None]], *, limit: int
+    ) -> None:
+        """Hand all features of a query to ``take`` as CSV, some whole rows at a time.
+
+        Columns: see ``layers.feature_copy``; order and errors as in ``batches``.
+
+        Args:
+            query: What is wanted; its ``limit`` is that of a page, and does not count here.
+            take: May wait, and ends the query by what it raises, which must be no ``OSError``.
+            limit: The most features.
+        """
+        await self._pool.copy(feature_copy(query, limit), take)
+
+    async def count(self, query: FeatureQuery, most: int) -> int:
+        """Return how many features match, or, where that must be counted, ``most`` + 1 at most."""
+        if is_unfiltered(query):
+            return (await self.extent(query.layer, query.viewer)).count
+        share = f"items/{query.layer.name}"
+        return int((await self._pool.fetch(feature_count(query, most), share))[0][0])
 
     async def feature(self, query: FeatureQuery) -> FeatureRow:
         """Return the one feature that ``query.feature_id`` names, at the query's time.

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.asgi import names_etag
 from api.dependencies import TheService, TheViewer
+from api.exporting.answers import chosen_export, export_answer, takes_no_options
+from api.exporting.format import ExportFormat
+from api.exporting.registry import export_formats
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
 from api.feature_parameters import ITEM_PARAMETERS, PAGE_PARAMETERS
 from api.feature_request import FeatureRequest, item_request, page_request
@@ -34,6 +37,10 @@ def _documented(parameters: Mapping[str, tuple[dict[str, Any], str]]) -> list[di
 
 
 _ANSWERS = answers(*(entry.representation.media_type for entry in feature_formats()))
+_PAGE_ANSWERS = answers(
+    *(entry.representation.media_type for entry in feature_formats()),
+    *(entry.representation.media_type for entry in export_formats()),
+)
 _FIELDS = {
     "name": "fields",
     "in": "query",
@@ -50,17 +57,21 @@ _FIELDS = {
     response_class=Response,
     openapi_extra={
         "parameters": [*_documented(PAGE_PARAMETERS), _FIELDS],
-        "responses": _ANSWERS,
+        "responses": _PAGE_ANSWERS,
     },
 )
 async def items(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
     """Return one page of a layer's features, current unless a time is given."""
     definition = service.layer(layer, viewer)
     wanted = page_request(definition, viewer, request.scope["query_string"], service.systems)
-    chosen = _format(request, wanted)
-    headers = _headers(request, service, wanted, chosen)
+    export = chosen_export(request, wanted)
+    headers = _headers(request, service, wanted, export or _format(request, wanted))
     if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
+    if export is not None:
+        return export_answer(service, wanted, export, headers)
+    takes_no_options(wanted.parameters)
+    chosen = _format(request, wanted)
     page = await service.reader.page(wanted.query)
     home = f"{base_url(request)}/api"
     address = f"{home}/collections/{definition.name}"
@@ -130,7 +141,7 @@ def _format(request: Request, wanted: FeatureRequest) -> FeatureFormat:
 
 
 def _headers(
-    request: Request, service: Service, wanted: FeatureRequest, chosen: FeatureFormat
+    request: Request, service: Service, wanted: FeatureRequest, chosen: FeatureFormat | ExportFormat
 ) -> dict[str, str]:
     headers = {
         "content-crs": f"<{wanted.query.system.uri}>",

@@ -1,0 +1,1 @@
+"""How features leave as files: rows go from the database through a process that writes them."""

@@ -1,0 +1,1 @@
+"""File formats that layers are exported as, one module each; every module offers an ``EXPORT``."""
