@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.exporting.registry import export_formats
+from api.export_registry import export_formats
 from api.links import Link, link
 from gis.systems import CGCS2000, CRS84
 from gis.times import BEIJING

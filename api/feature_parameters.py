@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Any
 
-from api.exporting.registry import export_formats, export_options
+from api.export_registry import export_formats, export_options
 from gis.systems import CRS84
 from layers.filters import LANGUAGES, TEXT
 

@@ -9,7 +9,7 @@ import structlog
 
 from api.cors import cors_lines
 from api.crs import Systems
-from api.exporting.places import ExportPlaces
+from api.export_places import ExportPlaces
 from api.hot_tiles import HotTiles
 from api.record_shelf import RecordShelf
 from api.settings import ApiSettings

@@ -1,1 +1,1 @@
-"""How features leave as files: rows go from the database through a process that writes them."""
+"""What the formats of exports share: their protocol, the rows they get, and ways to write them."""

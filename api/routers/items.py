@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.asgi import names_etag
 from api.dependencies import TheService, TheViewer
-from api.exporting.answers import chosen_export, export_answer, takes_no_options
+from api.export_answers import chosen_export, export_answer, takes_no_options
+from api.export_registry import export_formats
 from api.exporting.format import ExportFormat
-from api.exporting.registry import export_formats
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
 from api.feature_parameters import ITEM_PARAMETERS, PAGE_PARAMETERS
 from api.feature_request import FeatureRequest, item_request, page_request

@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from api.asgi import HEAD_ONLY
 from api.errors import InvalidParameter, TooManyFeatures
+from api.export_jobs import export_job, file_name
+from api.export_process import exported
+from api.export_registry import export_formats, export_options
 from api.exporting.format import ExportFormat, ExportJob
-from api.exporting.jobs import export_job, file_name
-from api.exporting.process import exported
-from api.exporting.registry import export_formats, export_options
 from api.feature_request import FeatureRequest
 from api.format_registry import feature_formats
 from api.negotiation import choose

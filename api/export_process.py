@@ -12,17 +12,17 @@ import orjson
 import structlog
 
 from api.errors import ExportFailed, InvalidParameter, StorageFull
+from api.export_worker import DISK_FULL, DONE, REFUSED
 from api.exporting.format import ExportJob, told
 from api.exporting.rows import LENGTH
-from api.exporting.worker import DISK_FULL, DONE, REFUSED
 from layers.feature_query import FeatureQuery
 from layers.reading import CityReader
 
 #: The project's folder, where the other process finds the same code.
-_ROOT = Path(__file__).parent.parent.parent
+_ROOT = Path(__file__).parent.parent
 _PROGRAM = (
     "import runpy, sys; sys.path.insert(0, sys.argv[1]); "
-    "runpy.run_module('api.exporting.worker', run_name='__main__')"
+    "runpy.run_module('api.export_worker', run_name='__main__')"
 )
 #: Bytes of rows that are handed on at once, and of the answer.
 _FRAME, _CHUNK = 1 << 20, 1 << 18

@@ -1,4 +1,4 @@
-"""The process that writes an export: ``python -m api.exporting.worker``.
+"""The process that writes an export: ``python -m api.export_worker``.
 
 Its input is one line with the job as JSON, and then frames of rows (``api.exporting.rows``). It
 writes to its output, or to the file that the line names. Its exit status says how it went.
@@ -31,8 +31,8 @@ import shutil  # noqa: E402 -- after the line above, like those below
 
 import orjson  # noqa: E402
 
+from api.export_registry import export_format  # noqa: E402
 from api.exporting.format import ExportRefused, heard  # noqa: E402
-from api.exporting.registry import export_format  # noqa: E402
 from api.exporting.rows import RowsCutOff, batches, schema_of  # noqa: E402
 from layers.disk_room import is_no_room  # noqa: E402
 
