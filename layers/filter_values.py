@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -31,6 +32,13 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = DateTime(timezone=True)
 #: Characters of a value that messages show.
 _MOST_SHOWN = 60
+#: Letters that Unicode does not decompose, though they are others with a stroke, a hook, …
+_MARKED = {
+    letter: found[1] if "CAPITAL" in name else found[1].lower()
+    for letter in map(chr, range(0xC0, 0x250))
+    if (found := re.search(r"LETTER ([A-Z]) WITH", name := unicodedata.name(letter)))
+    and not unicodedata.decomposition(letter)
+}
 #: Combining marks of Latin, Greek and Cyrillic letters; those of Japanese make other letters.
 _MARKS = "[\u0300-\u036f]"
 #: Unicode's rules for letters, whatever the database's own.
@@ -260,12 +268,15 @@ def folded_case(value: Value) -> Value:
 def folded_accents(value: Value) -> Value:
     """Return a text without accents: decomposed, the marks left out, and composed again.
 
+    Letters such as ``ø`` become those that they are written over.
+
     Raises:
         InvalidValue: If it is no text.
     """
     _check_text("accenti", value)
     decomposed = func.pg_catalog.normalize(value.sql, "NFD")
     bare = func.regexp_replace(decomposed, _MARKS, "", "g")
+    bare = func.translate(bare, "".join(_MARKED), "".join(_MARKED.values()))
     return _text_of(value, func.pg_catalog.normalize(bare, "NFC"))
 
 

@@ -7,7 +7,7 @@ import shapely
 from hypothesis import strategies as st
 
 Tree = Any
-_LETTERS = [*"aAáÁßς中_", "", "a\u0301", "SS", "Σα", "x%", "it's", "a\\b"]
+_LETTERS = [*"aAáÁßςøo中_", "", "a\u0301", "SS", "Σα", "x%", "it's", "a\\b"]
 TEXT_FIELDS, WHOLE_FIELDS, NUMBER_FIELDS = ("code", "alias"), ("floors", "rank"), ("size", "ratio")
 BOOLEAN_FIELDS = ("lit", "open")
 DATE_FIELDS, INSTANT_FIELDS = ("built", "gone"), ("seen", "left")

@@ -128,9 +128,14 @@ def _like(text: str, pattern: str) -> bool:
     return re.fullmatch(regex, text, re.DOTALL) is not None
 
 
+_STROKES = str.maketrans("øØłŁđĐ", "oOlLdD")
+
+
 def _accentless(text: str) -> str:
     decomposed = unicodedata.normalize("NFD", text)
-    bare = "".join(letter for letter in decomposed if not "\u0300" <= letter <= "\u036f")
+    bare = "".join(
+        letter.translate(_STROKES) for letter in decomposed if not "\u0300" <= letter <= "\u036f"
+    )
     return unicodedata.normalize("NFC", bare)
 
 
