@@ -4,6 +4,8 @@ They carry no web vocabulary: ``api/problems.py`` maps each class to an HTTP sta
 and the command line prints the message as it stands.
 """
 
+from typing import Any
+
 
 class OneMapError(Exception):
     """Any error whose message is meant for the person who caused it."""
@@ -75,6 +77,24 @@ class LoadCancelled(OneMapError):
 
 class LoadStateConflict(OneMapError):
     """The load's state does not allow it: one that is done cannot be cancelled or retried."""
+
+
+class EditRefused(OneMapError):
+    """An edit breaks rules of its layer; nothing was changed."""
+
+    def __init__(self, message: str, violations: tuple[dict[str, Any], ...]) -> None:
+        super().__init__(message)
+        #: Each with ``row`` (its place in what was sent, from 1), ``rule``, ``title``, ``field``
+        #: (``None`` where none alone is meant) and ``message``.
+        self.violations = violations
+
+
+class KeyTaken(EditRefused):
+    """A new feature has the business key of one that is there."""
+
+
+class VersionConflict(OneMapError):
+    """The feature is not in the version any more that the edit was made for."""
 
 
 class IdempotencyConflict(OneMapError):

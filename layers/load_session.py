@@ -49,6 +49,7 @@ from layers.versioning import (
     count_differences,
     difference_table,
     find_differences,
+    find_ended,
     find_missing,
     keep_before,
     open_surveyed,
@@ -77,7 +78,7 @@ class LoadHeader:
     mapping: dict[str, object]
     #: Whether the survey covers the whole layer, so that what it misses has ended.
     full: bool = False
-    #: ``survey``, ``repair`` or ``revert``.
+    #: ``survey``, ``repair``, ``revert`` or ``transaction`` (edits by somebody at a map).
     kind: str = "survey"
     mapping_name: str | None = None
     #: The load some of whose refused rows a repair takes in; they keep their row numbers.
@@ -123,13 +124,15 @@ class LoadSession:
         self._tiles: SurveyTiles | None = None
         self._boxes: list[NDArray[np.float64]] = []
         self._hashes: list[NDArray[np.uint64]] = []
+        self._ended: list[int] = []
         self._writer: RowWriter = self._choose_writer()
         for table in (bad_key_table(layer), difference_table()):
             table.create(connection)
 
     def _choose_writer(self) -> RowWriter:
         connection, layer = self._connection, self._layer
-        if self._layer_is_empty() and can_be_replaced(connection, layer):
+        first = self._header.kind != "transaction" and self._layer_is_empty()
+        if first and can_be_replaced(connection, layer):
             return AsideWriter(connection, self._survey, lambda stage: self.told(stage))
         return StageWriter(connection, layer)
 
@@ -245,6 +248,10 @@ class LoadSession:
         self._staged -= len(found)
         self.quarantine([row for row in rows if row.source_row in found])
 
+    def end(self, feature_ids: Sequence[int]) -> None:
+        """Have features end at the survey's date that is about to be applied."""
+        self._ended.extend(feature_ids)
+
     def apply(self) -> LoadOutcome:
         """Compare the staged survey with the layer and change the layer's history.
 
@@ -308,6 +315,8 @@ class LoadSession:
         self._connection.execute(find_differences(self._survey))
         if self._header.full:
             self._connection.execute(find_missing(self._survey))
+        if self._ended:
+            self._connection.execute(find_ended(self._survey, self._ended))
         difference = difference_table().name
         self._connection.execute(text(analyze_statement("pg_temp", difference)))
         counts = self._connection.execute(count_differences()).one()

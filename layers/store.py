@@ -152,8 +152,8 @@ class Store:
             LoadRefused: If the survey's date lies in the future, or the data are refused.
             DatabaseUnavailable: If the database cannot be reached.
         """
-        _refuse_view(layer)
-        _refuse_future(header.valid_from)
+        refuse_view(layer)
+        refuse_future(header.valid_from)
         with translated_errors(self._engine):
             load_id = self._register(layer, header, load_id)
             with self._running(layer, load_id) as run:
@@ -218,7 +218,7 @@ class Store:
                 self._take_lock(connection, layer, load_id)
                 for setting, amount in _LOAD_MEMORY.items():
                     connection.execute(select(func.set_config(setting, amount, True)))
-                run = _Run(connection, _record_time(connection, layer))
+                run = _Run(connection, record_time(connection, layer))
                 yield run
                 connection.execute(
                     update(load_table)
@@ -347,7 +347,8 @@ class Store:
             return
 
 
-def _refuse_view(layer: LayerDefinition) -> None:
+def refuse_view(layer: LayerDefinition) -> None:
+    """Refuse to write into a layer that only shows what the system keeps."""
     if layer.view is not None:
         raise LoadRefused(
             f"the layer '{layer.name}' shows rows that the system keeps: "
@@ -355,7 +356,8 @@ def _refuse_view(layer: LayerDefinition) -> None:
         )
 
 
-def _refuse_future(valid_from: datetime) -> None:
+def refuse_future(valid_from: datetime) -> None:
+    """Refuse a date that has not come yet."""
     if valid_from.tzinfo is None:
         raise LoadRefused("the survey's date has no time zone")
     if valid_from > datetime.now(UTC) + _AHEAD:
@@ -365,7 +367,7 @@ def _refuse_future(valid_from: datetime) -> None:
         )
 
 
-def _record_time(connection: Connection, layer: LayerDefinition) -> datetime:
+def record_time(connection: Connection, layer: LayerDefinition) -> datetime:
     """Return now, but later than every record time the layer has, whatever clocks do."""
     last = func.max(load_table.c.recorded_at)
     latest = select(

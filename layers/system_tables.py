@@ -92,7 +92,8 @@ load_table = Table(
     metadata,
     Column("load_id", BigInteger, Identity(), primary_key=True),
     Column("layer", Text, nullable=False, index=True),
-    #: ``survey``, ``repair`` (rows mended in quarantine) or ``revert``.
+    #: ``survey``, ``repair`` (rows mended in quarantine), ``revert``, or ``transaction`` (edits by
+    #: somebody at a map).
     Column("kind", Text, nullable=False, server_default="survey"),
     Column("source", Text, nullable=False),
     #: What was asked for: an ``etl.load.LoadRequest`` as JSON; enough to run the load again.
@@ -134,6 +135,7 @@ load_table = Table(
     #: The load some of whose refused rows this one took in after their repair.
     Column("repairs", BigInteger, ForeignKey("onemap.load.load_id")),
     Column("report", JSONB),
+    Index("load_recorded_idx", "layer", "recorded_at"),
 )
 
 #: How far a load has come. Apart from ``load``, so that it can be told while the load's own

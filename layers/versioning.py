@@ -13,6 +13,7 @@ So what was there, and what we believed was there, both stay answerable: Snodgra
 Time-Oriented Database Applications in SQL" (1999), chapter 10, sequenced bitemporal modifications.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -197,10 +198,27 @@ def find_differences(survey: Survey) -> Insert:
 def find_missing(survey: Survey) -> Insert:
     """Return the statement that adds what a full survey does not have any more."""
     layer = survey.layer
-    stage, bad, difference = stage_table(layer), bad_key_table(layer), difference_table()
+    stage, bad = stage_table(layer), bad_key_table(layer)
     held = city_table(layer).alias("held")
-    nothing = literal(None)
-    missing = select(
+    return _ending(
+        held,
+        _held_at(held, survey.valid_from),
+        ~select(literal(1)).where(_same_key(stage, held, layer)).exists(),
+        ~select(literal(1)).where(_same_key(bad, held, layer)).exists(),
+    )
+
+
+def find_ended(survey: Survey, feature_ids: Sequence[int]) -> Insert:
+    """Return the statement that adds features which are said to end."""
+    held = city_table(survey.layer).alias("held")
+    return _ending(
+        held, _held_at(held, survey.valid_from), held.c.feature_id.in_(list(feature_ids))
+    )
+
+
+def _ending(held: Any, *conditions: ColumnElement[bool]) -> Insert:
+    difference, nothing = difference_table(), literal(None)
+    rows = select(
         nothing,
         held.c.feature_id,
         nothing,
@@ -210,12 +228,8 @@ def find_missing(survey: Survey) -> Insert:
         held.c.valid_to,
         held.c.recorded_from,
         nothing,
-    ).where(
-        _held_at(held, survey.valid_from),
-        ~select(literal(1)).where(_same_key(stage, held, layer)).exists(),
-        ~select(literal(1)).where(_same_key(bad, held, layer)).exists(),
-    )
-    return insert(difference).from_select([c.name for c in difference.columns], missing)
+    ).where(*conditions)
+    return insert(difference).from_select([c.name for c in difference.columns], rows)
 
 
 def close_held(survey: Survey) -> Update:
