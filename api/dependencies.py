@@ -17,6 +17,9 @@ async def _service(request: Request) -> Service:
 
 async def _viewer(request: Request) -> Viewer:
     service: Service = request.app.state.service
+    editor = service.edit_tokens.bearer(request.headers.get("authorization"))
+    if editor is not None:
+        return editor
     return current_viewer(shows_token=shows_token(request, service.settings))
 
 

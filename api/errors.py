@@ -49,3 +49,11 @@ class ExportsBusy(OneMapError):
 
 class ExportFailed(OneMapError):
     """A file could not be written; the log says why."""
+
+
+class UnreadableBody(OneMapError):
+    """The body is not what its media type says."""
+
+
+class PreconditionRequired(OneMapError):
+    """The request must say which version of the feature it was made for."""

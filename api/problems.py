@@ -1,8 +1,10 @@
 """Errors as RFC 9457 problem documents: one table from error class to HTTP status."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -13,10 +15,12 @@ from api.errors import (
     InvalidParameter,
     NotAuthenticated,
     NotBuilt,
+    PreconditionRequired,
     StorageFull,
     TooManyFeatures,
     UnknownParameter,
     UnknownResource,
+    UnreadableBody,
     UnsupportedContent,
     UnusableRequest,
 )
@@ -79,6 +83,11 @@ PROBLEMS: MappingProxyType[type[Exception], ProblemKind] = MappingProxyType(
         errors.LoadCancelled: ProblemKind(409, "Load cancelled"),
         errors.LoadStateConflict: ProblemKind(409, "Not possible in this state"),
         errors.IdempotencyConflict: ProblemKind(422, "Idempotency key used before"),
+        errors.EditRefused: ProblemKind(422, "Edit refused"),
+        errors.KeyTaken: ProblemKind(409, "Key taken"),
+        errors.VersionConflict: ProblemKind(412, "Precondition failed"),
+        PreconditionRequired: ProblemKind(428, "Precondition required"),
+        UnreadableBody: ProblemKind(400, "Unreadable body"),
         NotAuthenticated: ProblemKind(401, "Not authenticated", challenge="Bearer"),
         UnusableRequest: ProblemKind(422, "Unusable request"),
         UnsupportedContent: ProblemKind(415, "Unsupported media type"),
@@ -124,16 +133,28 @@ def problem_of(error: Exception, instance: str, request_id: str) -> Problem:
     """
     kind = kind_of(error)
     detail = str(error) if kind.detail is None else kind.detail
-    problem = make_problem(kind.status, kind.title, detail, instance, request_id, retry=kind.retry)
+    more = {}
+    if isinstance(error, errors.EditRefused):
+        more = {"violations": list(error.violations)}
+    problem = make_problem(
+        kind.status, kind.title, detail, instance, request_id, retry=kind.retry, more=more
+    )
     if kind.challenge is None:
         return problem
     return replace(problem, headers=(*problem.headers, ("www-authenticate", kind.challenge)))
 
 
 def make_problem(
-    status: int, title: str, detail: str, instance: str, request_id: str, *, retry: bool = False
+    status: int,
+    title: str,
+    detail: str,
+    instance: str,
+    request_id: str,
+    *,
+    retry: bool = False,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Problem:
-    """Return a problem document in the service's one form."""
+    """Return a problem document in the service's one form; ``more`` are further members."""
     slug = title.lower().replace(" ", "-")
     body = orjson.dumps(
         {
@@ -143,6 +164,7 @@ def make_problem(
             "detail": detail,
             "instance": instance,
             "requestId": request_id,
+            **more,
         }
     )
     headers = [("content-type", MEDIA_TYPE), ("cache-control", "no-store")]

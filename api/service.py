@@ -9,6 +9,7 @@ import structlog
 
 from api.cors import cors_lines
 from api.crs import Systems
+from api.edit_tokens import EditTokens
 from api.export_places import ExportPlaces
 from api.hot_tiles import HotTiles
 from api.record_shelf import RecordShelf
@@ -69,6 +70,7 @@ class Service:
         #: The records of the catalogue.
         self.records = RecordShelf(catalogue)
         self.systems = Systems(settings.zones)
+        self.edit_tokens = EditTokens(settings.edit_tokens)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)
         self.exports = ExportPlaces(settings.export_jobs)

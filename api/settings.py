@@ -47,6 +47,15 @@ class ApiSettings(BaseSettings):
     api_token: Annotated[SecretStr | None, BeforeValidator(_unset_if_empty)] = Field(
         default=None, min_length=16
     )
+    #: File of those who may edit features, one a line: ``NAME: SHA-256 OF THE TOKEN [ROLE,ROLE]``.
+    #: Without one, nobody may.
+    edit_tokens: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = None
+    #: Whether an edit must say which version of the feature it was made for (``If-Match``).
+    edit_requires_match: bool = False
+    #: Largest body of an edit, bytes.
+    edit_max_bytes: int = Field(default=10_000_000, ge=1_000, le=1_000_000_000)
+    #: Most features in one edit.
+    edit_max_features: int = Field(default=1_000, ge=1, le=100_000)
     #: The map whose tiles stand for the whole dataset in OGC API Tiles.
     default_map: str = "city"
     #: Megabytes of tiles that a server process keeps in memory.

@@ -114,9 +114,22 @@ class ShapeMaker:
         *,
         anywhere: bool,
         inner_points: bool = False,
+        row_by_row: bool = False,
     ) -> None:
+        """Make it.
+
+        Args:
+            definition: The layer's geometry.
+            crs: The source's reference system.
+            to_storage: The way from there to EPSG:4490.
+            anywhere: Accept positions outside the system's area of use.
+            inner_points: Take a point within each area or line instead.
+            row_by_row: Refuse rows out of place one by one, even if most are: they are no survey
+                whose reference system may be misunderstood.
+        """
         self._definition = definition
         self._inner_points = inner_points
+        self._row_by_row = row_by_row
         self._crs = crs
         self._to_storage = to_storage
         self._area = _WORLD if anywhere else crs.area or _WORLD
@@ -335,7 +348,7 @@ class ShapeMaker:
             return f"{lies}; {hint}" if hint else lies
 
         present = ~shapely.is_missing(shapes)
-        if outside.sum() * 2 > present.sum():
+        if not self._row_by_row and outside.sum() * 2 > present.sum():
             first = int(np.flatnonzero(outside)[0])
             raise LoadRefused(
                 f"the coordinates do not fit the CRS: {where_it_is(first)} "

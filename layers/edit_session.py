@@ -23,13 +23,15 @@ from layers.load_session import LoadHeader, LoadOutcome, LoadSession
 from layers.load_view import full_access
 from layers.queries import held_rows
 from layers.store import Store, record_time, refuse_future, refuse_view
-from layers.system_tables import load_table
+from layers.system_tables import layer_table, load_table
 from layers.version_tags import version_tag
 
 #: The kind of load that an edit is.
 TRANSACTION = "transaction"
 #: How long an edit waits for another to end; a load takes longer.
 _PATIENCE = "2s"
+#: How long any statement of an edit may take.
+_STATEMENT = "60s"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class EditSession:
         self._layer = layer
         self._access = full_access(layer)
         self.outcome: LoadOutcome | None = None
+        #: The layer's tile version after the edit.
+        self.tile_version = 0
 
     @property
     def load_id(self) -> int | None:
@@ -135,16 +139,16 @@ class EditSession:
         rows = held_rows(self._layer, self._access, Interval(self.valid_from, None))
         statement = (
             select(rows.c.feature_id)
-            .where(
-                rows.c.feature_id.in_(list(feature_ids)), rows.c.valid_from > self.valid_from
-            )
+            .where(rows.c.feature_id.in_(list(feature_ids)), rows.c.valid_from > self.valid_from)
             .distinct()
         )
         return sorted(self._connection.execute(statement).scalars())
 
-    def apply(self, report: Mapping[str, Any] | None = None) -> None:
+    def apply(self) -> None:
         """Change the layer's history."""
         self.outcome = self.load.apply()
+        version = select(layer_table.c.tile_version).where(layer_table.c.name == self._layer.name)
+        self.tile_version = int(self._connection.execute(version).scalar_one())
 
     def written(self) -> dict[int, tuple[int, str]]:
         """Return what became of the rows that were staged: their feature's id and version tag."""
@@ -207,7 +211,12 @@ def _changes(outcome: LoadOutcome) -> int:
 
 
 def _take_turn(connection: Connection, layer: LayerDefinition) -> None:
-    connection.execute(select(func.set_config("lock_timeout", _PATIENCE, True)))
+    connection.execute(
+        select(
+            func.set_config("lock_timeout", _PATIENCE, True),
+            func.set_config("statement_timeout", _STATEMENT, True),
+        )
+    )
     try:
         connection.execute(select(func.pg_advisory_xact_lock(LAYER, func.hashtext(layer.name))))
     except DBAPIError as error:
@@ -216,6 +225,7 @@ def _take_turn(connection: Connection, layer: LayerDefinition) -> None:
                 f"a load is writing the layer '{layer.name}': try again later"
             ) from error
         raise
+    connection.execute(select(func.set_config("lock_timeout", "0", True)))
 
 
 def _record(

@@ -89,9 +89,7 @@ def layer_rows(
     return union_all(current.where(*holds), past).subquery(layer.name)
 
 
-def held_rows(
-    layer: LayerDefinition, access: AccessClass, at: datetime | Interval
-) -> Subquery:
+def held_rows(layer: LayerDefinition, access: AccessClass, at: datetime | Interval) -> Subquery:
     """Return the rows of ``layer_rows`` at a time, for joins by business key.
 
     The index over the key has current and closed rows: read as one branch, a few keys are looked

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Request, Response
 
 from api.asgi import names_etag
 from api.dependencies import TheService, TheViewer
+from api.edit_requests import version_etag
 from api.export_answers import chosen_export, export_answer, takes_no_options
 from api.export_registry import export_formats
 from api.exporting.format import ExportFormat
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
+from api.feature_numbers import feature_number
 from api.feature_parameters import ITEM_PARAMETERS, PAGE_PARAMETERS
 from api.feature_request import FeatureRequest, item_request, page_request
 from api.format_registry import feature_formats
@@ -21,11 +23,9 @@ from api.negotiation import choose
 from api.openapi_parts import answers, query_parameter
 from api.service import Service
 from layers.access import access_class
-from layers.errors import FeatureNotFound
+from layers.version_tags import feature_tag, read_tag
 
 router = APIRouter(prefix="/api/collections/{layer}/items", tags=["Features"])
-
-_MOST_DIGITS = 18
 
 
 def _documented(parameters: Mapping[str, tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
@@ -100,12 +100,13 @@ async def item(
 ) -> Response:
     """Return one feature by its id, as it is now unless a time is given."""
     definition = service.layer(layer, viewer)
-    number = _feature_id(layer, feature_id)
+    number = feature_number(layer, feature_id)
     wanted = item_request(
         definition, viewer, number, request.scope["query_string"], service.systems
     )
     chosen = _format(request, wanted)
     headers = _headers(request, service, wanted, chosen)
+    headers |= await _version_header(request, service, wanted, chosen)
     if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
     row = await service.reader.feature(wanted.query)
@@ -120,17 +121,6 @@ async def item(
     document = FeatureDocument(definition, row, lineage, links, home)
     body = chosen.feature(document)
     return Response(body, media_type=chosen.representation.media_type, headers=headers)
-
-
-def _feature_id(layer: str, text: str) -> int:
-    """Read a feature's id; whatever is no number is the id of no feature.
-
-    Raises:
-        FeatureNotFound: If it is none.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise FeatureNotFound(f"{layer} has no feature '{text}'")
-    return int(text)
 
 
 def _format(request: Request, wanted: FeatureRequest) -> FeatureFormat:
@@ -159,6 +149,20 @@ def _headers(
         headers["etag"] = f'W/"{digest}"'
         headers["x-data-version"] = str(version)
     return headers
+
+
+async def _version_header(
+    request: Request, service: Service, wanted: FeatureRequest, chosen: FeatureFormat
+) -> dict[str, str]:
+    """Return the entity tag of one feature: strong, and known to edits (``If-Match``)."""
+    # Before the feature itself: a tag that is older than the feature only makes an edit fail.
+    tag = await service.reader.fetch(feature_tag(wanted.query))
+    if not tag:
+        return {}
+    access = access_class(wanted.query.layer, wanted.query.viewer).key
+    told = f"{base_url(request)}{request.url.path}?{sorted(wanted.parameters.items())}"
+    variant = blake2b(f"{chosen.name} {access} {told}".encode(), digest_size=6).hexdigest()
+    return {"etag": version_etag(read_tag(tag[0]), variant)}
 
 
 def _is_known(request: Request, headers: dict[str, str]) -> bool:

@@ -8,16 +8,14 @@ from fastapi import APIRouter, Request, Response
 from api import html
 from api.answers import document_answer
 from api.dependencies import TheService, TheViewer
+from api.feature_numbers import feature_number
 from api.lineage_documents import lineage_document
 from api.links import base_url, link
 from api.load_reports import may_see_values
 from api.openapi_parts import DOCUMENT
-from layers.errors import FeatureNotFound
 from layers.lineage_reading import read_lineage
 
 router = APIRouter(prefix="/api/collections/{layer}/items", tags=["Features"])
-
-_MOST_DIGITS = 18
 
 
 @router.get("/{feature_id}/lineage", summary="Where a feature came from", openapi_extra=DOCUMENT)
@@ -26,9 +24,8 @@ async def lineage(
 ) -> Response:
     """Return every version with its load, file, row, operator and mapping, and the ancestry."""
     definition = service.layer(layer, viewer)
-    if not (feature_id.isascii() and feature_id.isdigit() and len(feature_id) <= _MOST_DIGITS):
-        raise FeatureNotFound(f"{layer} has no feature '{feature_id}'")
-    found = await read_lineage(service.reader, definition, viewer, int(feature_id))
+    number = feature_number(layer, feature_id)
+    found = await read_lineage(service.reader, definition, viewer, number)
     home = f"{base_url(request)}/api"
     values = may_see_values(service.catalogue, viewer)
     document = lineage_document(found, home, definition.name, values=values)

@@ -49,6 +49,7 @@ def test_the_routers_and_formats_found() -> None:
         "catalogue",
         "codes",
         "collections",
+        "editing",
         "functions",
         "health",
         "items",
