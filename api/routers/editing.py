@@ -107,8 +107,7 @@ async def replace(
     """Put a whole feature in the place of one: properties that are not there become empty."""
     definition = _admit(request, service, viewer, layer)
     number = feature_number(layer, feature_id)
-    headers = read_headers(request, service.systems)
-    reader = EditReader(definition, viewer, headers, service.settings)
+    reader = _reader(request, service, definition, viewer)
     match = _precondition(request, service)
     body = await read_body(request, service.settings, GEOJSON_TYPES)
     edits = reader.replaced(body.value, number, match)
@@ -127,8 +126,7 @@ async def update(
     """Change the properties that are given, and the geometry if it is (RFC 7396)."""
     definition = _admit(request, service, viewer, layer)
     number = feature_number(layer, feature_id)
-    headers = read_headers(request, service.systems)
-    reader = EditReader(definition, viewer, headers, service.settings)
+    reader = _reader(request, service, definition, viewer)
     match = _precondition(request, service)
     body = await read_body(request, service.settings, (PATCH_TYPE,))
     edits = reader.updated(body.value, number, match)
@@ -223,6 +221,13 @@ def _admit(request: Request, service: Service, viewer: Viewer, name: str) -> Lay
     if layer.view is not None:
         raise HTTPException(405, headers={"allow": ", ".join(_READING)})
     return layer
+
+
+def _reader(
+    request: Request, service: Service, layer: LayerDefinition, viewer: Viewer
+) -> EditReader:
+    headers = read_headers(request, service.systems)
+    return EditReader(layer, viewer, headers, service.settings)
 
 
 def _precondition(request: Request, service: Service) -> Any:
