@@ -250,7 +250,7 @@ def main() -> int:
             options, plan_of(options), server, city, servers_of(options, tools), tools, traces
         )
         report = setting.report
-        report.heading(sys.argv, facts.machine(), facts.database(city.url), summary(city))
+        report.heading("Tiles", sys.argv, facts.machine(), facts.database(city.url), summary(city))
         report.section("Programs", "", figures.table(["name", "version", "from"],
                                                      facts.versions(tools.values())))  # fmt: skip
         look_at_ours(setting)

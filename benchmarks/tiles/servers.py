@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from benchmarks.tiles import peers
 from benchmarks.tiles.city import MAP, ONEMAP, SCHEMA, City
@@ -29,23 +29,14 @@ _PLACES = ("ONEMAP_TILE_STORE", "ONEMAP_ARCHIVES")
 
 
 @dataclass
-class Server(ABC):
-    """One server, stopped or running."""
+class Program(ABC):
+    """One server program, stopped or running."""
 
     name: str
     tool: peers.Tool
     #: How it runs, for the report.
     deployment: str = ""
     port: int = 0
-    columns: Columns = field(default_factory=dict)
-    #: Where our tiles are kept over restarts; without it, or with others, nowhere.
-    store: Path | None = None
-    #: The folder of archives that ours serves, if there is one.
-    archives: Path | None = None
-
-    @abstractmethod
-    def paths(self, place: Place) -> list[str]:
-        """Return the requests that make up one tile of all layers."""
 
     @abstractmethod
     def command(self, city: City, *, cached: bool) -> tuple[list[str], dict[str, str]]:
@@ -56,12 +47,8 @@ class Server(ABC):
     def ready_path(self) -> str:
         """A path that answers 200 once it serves."""
 
-    def layers_at(self, z: int) -> dict[str, tuple[str, ...]]:
-        """Return layer → columns of zoom ``z``."""
-        return self.columns.get(z, {})
-
     @contextmanager
-    def running(self, city: City, *, cached: bool) -> Iterator["Server"]:
+    def running(self, city: City, *, cached: bool) -> Iterator[Self]:
         """Start it, with its caches or without, and stop it at the end."""
         self.port = _free_port()
         command, more = self.command(city, cached=cached)
@@ -69,6 +56,25 @@ class Server(ABC):
         with log.open("wb") as output, _process(command, more, output) as process:
             _await(self, process, log)
             yield self
+
+
+@dataclass
+class Server(Program):
+    """A server of tiles."""
+
+    columns: Columns = field(default_factory=dict)
+    #: Where our tiles are kept over restarts; without it, or with others, nowhere.
+    store: Path | None = None
+    #: The folder of archives that ours serves, if there is one.
+    archives: Path | None = None
+
+    @abstractmethod
+    def paths(self, place: Place) -> list[str]:
+        """Return the requests that make up one tile of all layers."""
+
+    def layers_at(self, z: int) -> dict[str, tuple[str, ...]]:
+        """Return layer → columns of zoom ``z``."""
+        return self.columns.get(z, {})
 
 
 @contextmanager
@@ -99,7 +105,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _await(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await(server: Program, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
         try:

@@ -1,0 +1,1 @@
+"""Features over HTTP compared with the peers': ``python -m benchmarks.features``."""
