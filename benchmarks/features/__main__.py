@@ -24,7 +24,7 @@ from cli.private_cluster import PrivateCluster
 
 PARTS = ("peers", "pages", "history")
 #: Questions by features of an answer; half of them are for warming up.
-_QUESTIONS = {10: 400, 1_000: 60, 10_000: 16}
+_QUESTIONS = {10: 200, 1_000: 40, 10_000: 12}
 _PAGE_SIZES = (10, 100, 1_000)
 
 
@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
         prog="benchmarks.features", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--scale", type=float, default=1.0, help="1: a million parcels")
+    parser.add_argument("--history-scale", type=float, help="that of the part history, if another")
     parser.add_argument("--fresh", action="store_true", help="load the parcels anew")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", default=",".join(KINDS), help="servers compared")
@@ -187,8 +188,9 @@ def run(options: argparse.Namespace, server: PrivateCluster, report: Report) -> 
     if "pages" in parts:
         deep_pages(city, plan, report)
     if "history" in parts:
-        old = loaded(server, options.scale, fresh=options.fresh, history=True)
-        against_history(city, old, plan, report)
+        scale = options.history_scale or options.scale
+        cities = [loaded(server, scale, fresh=options.fresh, history=old) for old in (False, True)]
+        against_history(cities[0], cities[1], plan, report)
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, Table, func, select, text
@@ -49,6 +50,7 @@ def cluster() -> PrivateCluster:
     return PrivateCluster(ROOT / ".onemap" / "feature-benchmark-cluster")
 
 
+@cache
 def parcel_layer() -> LayerDefinition:
     """Return the layer that is asked for."""
     return load_catalogue().layer(LAYER)
