@@ -128,8 +128,12 @@ class CheckRows:
         others = shapely.get_coordinates(self.shapes.others[rows & self.present])
         if plain is None:
             return np.asarray(others)
-        chosen = np.repeat(rows[plain.rows], plain.counts)
-        return np.concatenate((plain.coordinates[chosen], others))
+        chosen = rows[plain.rows]
+        counts = plain.counts[chosen]
+        begins = (np.cumsum(plain.counts) - plain.counts)[chosen]
+        # How far each vertex is behind the first of all that are chosen.
+        places = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.concatenate((plain.coordinates[np.repeat(begins, counts) + places], others))
 
     @cached_property
     def paths(self) -> Paths:

@@ -7,6 +7,9 @@ from etl.columns import Column
 from etl.faults import Fault, Mask
 from layers.key_hashes import SEPARATOR, key_hashes, key_texts
 
+#: Bits of a hash by which most keys are seen at once to be new.
+_BITS = 23
+
 
 class DuplicateKeys:
     """Remembers a 64-bit hash and the row number of each key seen: 16 bytes a row.
@@ -18,6 +21,8 @@ class DuplicateKeys:
         self._key = key
         #: Sorted runs of hashes with their rows; neighbours are merged when of like size.
         self._runs: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
+        #: Whether a key was seen whose hash begins so.
+        self._begun: Mask = np.zeros(1 << _BITS, dtype=bool)
 
     def hashes(self, columns: list[Column]) -> NDArray[np.uint64]:
         """Return a batch's hashes; this may be done for several batches at once."""
@@ -43,17 +48,18 @@ class DuplicateKeys:
         parts = [by_name[name].values for name in self._key]
         places = np.flatnonzero(usable)
         hashes = hashes[places]
-        order = np.argsort(hashes, kind="stable")
+        order = _sorting(hashes)
         hashes, places = hashes[order], places[order]
         again = np.zeros(len(hashes), dtype=bool)
         again[1:] = hashes[1:] == hashes[:-1]
         first_of_run = np.maximum.accumulate(np.where(again, 0, np.arange(len(hashes))))
         earlier = rows[places[first_of_run]] if len(places) else rows[:0]
+        doubtful = np.flatnonzero(self._begun[hashes >> np.uint64(64 - _BITS)])
         for known, known_rows in self._runs:
-            at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-            hit = known[at] == hashes
-            again |= hit
-            earlier = np.where(hit, known_rows[at], earlier)
+            at = np.minimum(np.searchsorted(known, hashes[doubtful]), len(known) - 1)
+            hit = known[at] == hashes[doubtful]
+            again[doubtful[hit]] = True
+            earlier[doubtful[hit]] = known_rows[at[hit]]
         self._remember(hashes[~again], rows[places[~again]])
         if not again.any():
             return []
@@ -73,9 +79,20 @@ class DuplicateKeys:
     def _remember(self, hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         if not len(hashes):
             return
+        self._begun[hashes >> np.uint64(64 - _BITS)] = True
         while self._runs and len(self._runs[-1][0]) <= len(hashes):
             known, known_rows = self._runs.pop()
             hashes, rows = np.concatenate([known, hashes]), np.concatenate([known_rows, rows])
-            order = np.argsort(hashes, kind="stable")
+            order = np.argsort(hashes)
             hashes, rows = hashes[order], rows[order]
         self._runs.append((hashes, rows))
+
+
+def _sorting(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the order of hashes, equal ones in the order they came."""
+    order = np.argsort(hashes)
+    placed = hashes[order]
+    # Of equal hashes, which are rare, only the slower way keeps the order.
+    if (placed[1:] == placed[:-1]).any():
+        return np.argsort(hashes, kind="stable")
+    return order

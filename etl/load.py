@@ -254,7 +254,7 @@ class LoadRun:
                 report.count(batch, self.examples)
                 if total is not None and report.bad > self.max_bad * max(total, report.rows):
                     self._refuse_bad()
-                session.stage(batch.good, batch.geometry)
+                session.stage(batch.good, batch.geometry, batch.hashes)
                 session.quarantine(batch.bad)
                 self.progress(Progress("checking", report.rows, total))
         report.seconds["read and check"] = time.monotonic() - reading

@@ -39,6 +39,8 @@ class PreparedBatch:
     good: pa.Table
     #: Their geometries.
     geometry: GeometryColumn
+    #: Hashes of their business keys.
+    hashes: NDArray[np.uint64]
     bad: list[BadRow]
     #: Broken rule to the rows (number in the file, message) that broke it.
     broken: dict[str, list[tuple[int, str]]]
@@ -133,6 +135,7 @@ class Preparer:
         return PreparedBatch(
             good=_good_rows(numbers, columns, good),
             geometry=shapes.column(good),
+            hashes=examined.hashes[good],
             bad=self._bad_rows(batch, columns, faults, good),
             broken=_broken(numbers, faults),
             warned=_warned(numbers, examined.warnings, good),

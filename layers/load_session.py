@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import shapely
-from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
     FromClause,
@@ -27,7 +26,7 @@ from layers.copy_binary import ARROW_TYPES
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
 from layers.geometry_column import GeometryColumn
-from layers.key_hashes import key_hashes
+from layers.key_hashes import Hashes, key_hashes
 from layers.publishing import publish_layer
 from layers.quarantine_rows import (
     BadRow,
@@ -122,8 +121,7 @@ class LoadSession:
         self._outcome: LoadOutcome | None = None
         self._report: object = None
         self._tiles: SurveyTiles | None = None
-        self._boxes: list[NDArray[np.float64]] = []
-        self._hashes: list[NDArray[np.uint64]] = []
+        self._hashes: list[Hashes] = []
         self._ended: list[int] = []
         self._writer: RowWriter = self._choose_writer()
         for table in (bad_key_table(layer), difference_table()):
@@ -136,7 +134,12 @@ class LoadSession:
             return AsideWriter(connection, self._survey, lambda stage: self.told(stage))
         return StageWriter(connection, layer)
 
-    def stage(self, batch: pa.Table, geometry: GeometryColumn | None = None) -> None:
+    def stage(
+        self,
+        batch: pa.Table,
+        geometry: GeometryColumn | None = None,
+        hashes: Hashes | None = None,
+    ) -> None:
         """Send good rows to the database.
 
         Args:
@@ -144,6 +147,7 @@ class LoadSession:
                 ``copy_binary.ARROW_TYPES``. A field without a column is NULL.
             geometry: The rows' geometries; without it the batch has a column ``geometry``: WKB in
                 EPSG:4490, longitude first, already of the layer's geometry type.
+            hashes: What ``key_hashes`` gives for the rows' business keys, where that is known.
 
         Raises:
             LoadRefused: If the database refuses the data, or there is no room for them.
@@ -157,8 +161,9 @@ class LoadSession:
         columns = [_flat(batch["source_row"], pa.int64())]
         columns += [_flat(batch[field.name], ARROW_TYPES[field.type]) for field in present]
         self._writer.add(["source_row", *(field.name for field in present)], columns, geometry)
-        self._boxes.append(_box_around(geometry))
-        self._hashes.append(key_hashes([_flat(batch[name], None) for name in self._layer.key]))
+        if hashes is None:
+            hashes = key_hashes([_flat(batch[name], None) for name in self._layer.key])
+        self._hashes.append(hashes)
         self._staged += batch.num_rows
 
     def complete(self) -> None:
@@ -366,8 +371,8 @@ class LoadSession:
         bounds = None
         # A first load changes all tiles.
         tiles = None if self._tiles is None else self._tiles.result()
-        if self._boxes:
-            west, south, east, north = np.array(self._boxes).T
+        if self._writer.boxes:
+            west, south, east, north = np.array(self._writer.boxes).T
             bounds = float(west.min()), float(south.min()), float(east.max()), float(north.max())
         return publish_layer(
             self._connection,
@@ -391,11 +396,6 @@ class LoadSession:
             else:
                 return None
         return key
-
-
-def _box_around(geometry: GeometryColumn) -> NDArray[np.float64]:
-    boxes = geometry.bounds()
-    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
 def _flat(column: pa.ChunkedArray | pa.Array, kind: pa.DataType | None) -> pa.Array:

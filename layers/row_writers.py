@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy import Connection, FromClause, Index, PrimaryKeyConstraint, Table, select, text
 from sqlalchemy.schema import CreateIndex, DropTable, DropTableComment
 
@@ -56,6 +57,8 @@ _SESSIONS = 2
 SEVERAL_FROM = 50_000
 
 Item = TypeVar("Item")
+#: West, south, east, north in degrees.
+Box = NDArray[np.float64]
 
 
 class RowWriter(Protocol):
@@ -68,6 +71,10 @@ class RowWriter(Protocol):
     @property
     def table(self) -> Table:
         """The table that holds the rows, for taking some back."""
+
+    @property
+    def boxes(self) -> Sequence[Box]:
+        """Boxes around the batches taken, once complete."""
 
     def add(
         self, names: Sequence[str], columns: Sequence[pa.Array], geometry: GeometryColumn
@@ -96,6 +103,7 @@ class StageWriter:
         self._key = layer.key
         self._stage.create(connection)
         self._is_indexed = False
+        self.boxes: list[Box] = []
 
     @property
     def surveyed(self) -> FromClause:
@@ -112,6 +120,7 @@ class StageWriter:
     ) -> None:
         """See :class:`RowWriter`."""
         width = len(names) + len(GEOMETRIES)
+        self.boxes.append(_box_around(geometry.bounds()))
         pieces = (
             rows_of(packed, part.definition, width) for packed, part in _packed(columns, geometry)
         )
@@ -164,6 +173,7 @@ class AsideWriter:
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="sort-rows")
         self._waiting: deque[Future[None]] = deque()
         self._names: tuple[str, ...] = ()
+        self.boxes: list[Box] = []
         self._defaults = shared_values(survey)
         self._table = aside_table(self._layer, self._defaults)
         self._side: SideSessions | None = None
@@ -194,6 +204,7 @@ class AsideWriter:
 
     def _sort(self, columns: list[pa.Array], geometry: GeometryColumn) -> None:
         boxes = geometry.bounds()
+        self.boxes.append(_box_around(boxes))
         keys = hilbert_keys((boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
         begin = 0
         for packed, part in _packed(columns, geometry):
@@ -310,6 +321,10 @@ class _Shared(Iterator[Item]):
     def __next__(self) -> Item:
         with self._taking:
             return next(self._items)
+
+
+def _box_around(boxes: NDArray[np.float64]) -> Box:
+    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
 def _create(entry: Index, connection: Connection) -> None:

@@ -37,13 +37,21 @@ class _Check(SurveyCheckBase):
         """Find out whether the survey stands alone."""
         self._alone = view.full or view.is_empty(view.layer.name)
 
+    def look(self, rows: CheckRows) -> None:
+        """Hash the values of a batch, and tell where all are there."""
+        if self._alone:
+            parts = [rows.values(name) for name in self.names]
+            known = np.logical_and.reduce([as_mask(pc.is_valid(part)) for part in parts])
+            rows.kept[self] = key_hashes(parts), known
+
     def watch(self, rows: CheckRows, good: Mask) -> None:
         """Remember the values of a batch, 8 bytes a row."""
         if not self._alone:
             return
-        parts = [rows.values(name) for name in self.names]
-        known = good & np.logical_and.reduce([as_mask(pc.is_valid(part)) for part in parts])
-        self._hashes.append(key_hashes(parts)[known])
+        if self not in rows.kept:
+            self.look(rows)
+        hashes, known = rows.kept[self]
+        self._hashes.append(hashes[good & known])
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
         names, key = self.names, view.layer.key
