@@ -8,6 +8,7 @@ from api.links import Link
 from api.negotiation import Representation
 from layers.definition import LayerDefinition
 from layers.feature_counts import FeatureCount
+from layers.feature_query import FeatureQuery
 from layers.reading import FeatureRow, Lineage
 
 
@@ -23,6 +24,9 @@ class FeaturePageDocument:
     links: list[Link]
     #: Address of the service's landing page.
     home: str
+    #: What was asked for, as it came.
+    query: FeatureQuery
+    parameters: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ def page_request(
     """
     access = access_class(layer, viewer)
     known = {*PAGE_PARAMETERS, *access.fields}
-    request = _request(layer, viewer, read_query(query_string, known), systems)
+    given = _without_blanks(read_query(query_string, known))
+    request = _request(layer, viewer, given, systems)
     parameters = request.parameters
     equals = tuple(
         (name, text)
@@ -86,6 +87,16 @@ def _request(
         system=systems.read("crs", parameters.get("crs")),
     )
     return FeatureRequest(query, parameters.get("f"), parameters)
+
+
+def _without_blanks(parameters: dict[str, str]) -> dict[str, str]:
+    """Leave out the inputs of a page's form that were left blank, which browsers send all the same.
+
+    For programs an empty value is one that cannot be read.
+    """
+    if parameters.get("f") != "html":
+        return parameters
+    return {name: text for name, text in parameters.items() if text or name == "properties"}
 
 
 def _within(query: FeatureQuery, parameters: dict[str, str], systems: Systems) -> FeatureQuery:

@@ -12,6 +12,20 @@ body { font: 15px/1.55 system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans C
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 a { color: #1f6f8b; text-decoration: none; } a:hover { text-decoration: underline; }
 nav { font-size: .9rem; margin-bottom: 1.5rem; color: #7a858c; }
+.bar { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: end; margin: 1rem 0; }
+.bar label { display: grid; gap: .15rem; font-size: .82rem; color: #55636d; }
+.bar label.wide { flex: 1 1 22rem; } .bar .count { flex: 1; align-self: center; }
+input, select, button, .button { font: inherit; color: inherit; background: #fff;
+  border: 1px solid #cfcabd; border-radius: 5px; padding: .25rem .5rem; box-sizing: border-box; }
+.bar input, .bar select, .bar button, .bar .button { height: 2.1rem; }
+label input { width: 100%; } th input { width: 100%; min-width: 5rem; font-size: .85rem; }
+button, .button { cursor: pointer; } button { background: #1f6f8b; border-color: #1f6f8b;
+  color: #fff; } .button.off { opacity: .4; cursor: default; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+th a { color: inherit; } th .sub { display: block; font-weight: 400; font-size: .8rem; }
+tbody tr:hover { background: #f2efe6; }
+code { font-size: .88em; background: #f0ede4; border-radius: 3px; padding: .05rem .3rem; }
+p.hint { font-size: .85rem; color: #7a858c; margin: -.4rem 0 1rem; }
 p.lead { color: #55636d; margin: 0 0 1rem; white-space: pre-line; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
@@ -21,6 +35,9 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; ma
 dt { color: #55636d; } dd { margin: 0; overflow-wrap: anywhere; } ul { padding-left: 1.1rem; }
 @media (prefers-color-scheme: dark) {
   body { color: #dfe5e8; background: #16202a; } a { color: #7cc4dd; }
+  input, select, .button { background: #1d2933; border-color: #3a4853; }
+  tbody tr:hover { background: #1d2933; } code { background: #22303b; }
+  .bar label { color: #a3b0b8; }
   th, td { border-color: #2d3a44; } th, dt, p.lead { color: #a3b0b8; } }
 """
 
@@ -81,6 +98,23 @@ def any_value(value: Any) -> str:
         return ""
     text = str(value)
     return anchor(text, text) if text.startswith(("http://", "https://")) else escape(text)
+
+
+def element(tag: str, content: str = "", **attributes: str | bool | None) -> str:
+    """Return an element.
+
+    Args:
+        tag: Its name.
+        content: HTML.
+        attributes: Plain text by name, a ``_`` at the end left out; ``True`` is one without a
+            value, and ``None`` and ``False`` none at all.
+    """
+    told = "".join(
+        f" {name.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(value)}"')
+        for name, value in attributes.items()
+        if value is not None and value is not False
+    )
+    return f"<{tag}{told}>" if tag == "input" else f"<{tag}{told}>{content}</{tag}>"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -83,7 +83,14 @@ async def items(request: Request, layer: str, service: TheService, viewer: TheVi
             links.append(link(other, rel, media_type, title))
     links.append(link(address, "collection", "application/json", "The layer"))
     document = FeaturePageDocument(
-        definition, page.features, page.matched, datetime.now(UTC), links, home
+        definition,
+        page.features,
+        page.matched,
+        datetime.now(UTC),
+        links,
+        home,
+        wanted.query,
+        wanted.parameters,
     )
     body = chosen.page(document)
     return Response(body, media_type=chosen.representation.media_type, headers=headers)

@@ -1,5 +1,8 @@
 """Filters, sorting, selection, counts and pages of features, as clients ask for them."""
 
+import re
+from html import unescape
+
 import httpx
 import orjson
 import pytest
@@ -158,3 +161,22 @@ def test_what_cannot_be_asked_names_its_parameter(
     assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"].startswith(named)
+
+
+def test_people_filter_sort_and_turn_pages_without_scripts(client: httpx.Client) -> None:
+    asked = {"f": "html", "filter": "", "datetime": "", "asOf": "", "use": "0101", "limit": "20"}
+    text = client.get(PLOTS, params=asked).text
+    assert "20 / 150" in text
+    assert '<form id="ask"' in text
+    assert 'name="use" form="ask" value="0101"' in text
+    upwards = re.search(r'href="([^"]*sortby=area)"', text)
+    assert upwards is not None
+    upwards_text = client.get(unescape(upwards[1])).text
+    assert "面积 ↑" in upwards_text
+    assert "sortby=-area" in upwards_text
+    following = re.search(r'rel="next" href="([^"]*)"', upwards_text)
+    assert following is not None
+    second = client.get(unescape(following[1])).text
+    assert 'rel="prev"' in second
+    assert "sortby=-area" in second
+    assert client.get(PLOTS, params={"filter": ""}).status_code == 400
