@@ -105,6 +105,8 @@ class Attendance:
         values = {"stage": stage, "rows": rows, "total": total, "updated_at": now}
         if fresh:
             values["stage_started_at"] = now
+        # How far a load was is worth nothing after a crash: no need to wait for the disk.
+        self._connection.execute(select(func.set_config("synchronous_commit", "off", True)))
         wished = _keep(self._connection, self.load_id, values)
         if wished:
             self._cancelled.set()
