@@ -23,8 +23,8 @@ def lineage_document(
         "feature": found.feature_id,
         "key": dict(found.key),
         "versions": [_version(entry, home, values=values) for entry in found.versions],
-        "ancestors": [_kin(kin, home, layer) for kin in found.ancestors],
-        "descendants": [_kin(kin, home, layer) for kin in found.descendants],
+        "ancestors": [kin_document(kin, home, layer) for kin in found.ancestors],
+        "descendants": [kin_document(kin, home, layer) for kin in found.descendants],
     }
 
 
@@ -85,7 +85,8 @@ def _repair(repair: RepairOrigin, *, values: bool) -> dict[str, Any]:
     return document
 
 
-def _kin(kin: Kin, home: str, layer: str) -> dict[str, Any]:
+def kin_document(kin: Kin, home: str, layer: str) -> dict[str, Any]:
+    """Return a feature that another came from, or became, as a document."""
     return {
         "feature": kin.feature_id,
         "href": f"{home}/collections/{layer}/items/{kin.feature_id}/lineage",

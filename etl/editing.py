@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from etl.edit_rows import EditPreparer, EditRow, edit_batch, is_unmoved, read_value
@@ -17,7 +18,7 @@ from etl.report import LoadReport
 from etl.report_classes import sum_classes
 from etl.rule_titles import rule_title
 from etl.shapes import ShapeMaker
-from gis.crs import resolve, to_storage
+from gis.crs import SourceCrs, ToStorage, resolve, to_storage
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition, Severity
 from layers.edit_session import TRANSACTION, EditHeader, EditSession, HeldFeature, open_edit
@@ -132,6 +133,13 @@ def edit(request: EditRequest, store: Store, catalogue: Catalogue) -> EditOutcom
         session.valid_from,
         tuple(work.warnings),
     )
+
+
+@lru_cache(maxsize=64)
+def _system(label: str) -> tuple[SourceCrs, ToStorage]:
+    """Return a reference system and the way from it to the store's, which takes long to find."""
+    crs = resolve(label)
+    return crs, to_storage(crs)
 
 
 class _Work:
@@ -282,8 +290,7 @@ class _Work:
         checks: LayerChecks,
     ) -> Iterator[PreparedBatch]:
         """Check each row by itself: those that came with a geometry, and those that keep theirs."""
-        crs, storage = resolve(self._request.crs), resolve(_STORAGE)
-        way = to_storage(crs)
+        crs, way = _system(self._request.crs)
         moved: list[EditRow] = []
         still: list[EditRow] = []
         for row in rows:
@@ -293,15 +300,9 @@ class _Work:
                 still.append(replace(row, wkb=before))
             else:
                 moved.append(row)
-        for some, system in ((moved, crs), (still, storage)):
+        for some, system in ((moved, (crs, way)), (still, _system(_STORAGE))):
             if some:
-                maker = ShapeMaker(
-                    self._layer.geometry,
-                    system,
-                    to_storage(system),
-                    anywhere=False,
-                    row_by_row=True,
-                )
+                maker = ShapeMaker(self._layer.geometry, *system, anywhere=False, row_by_row=True)
                 preparer = EditPreparer(
                     self._layer, [], maker, self._catalogue, None, checks, session.valid_from
                 )
@@ -372,8 +373,7 @@ class _Work:
             raise EditRefused(f"{first}{rest}", tuple(self._violations))
 
     def _report(self, session: EditSession, rows: int) -> LoadReport:
-        crs = resolve(self._request.crs)
-        way = to_storage(crs)
+        crs, way = _system(self._request.crs)
         return LoadReport(
             layer=self._layer.name,
             source=TRANSACTION,

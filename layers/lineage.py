@@ -6,7 +6,18 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Integer, Select, func, literal, literal_column, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Select,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from layers.access import AccessClass
 from layers.definition import LayerDefinition
@@ -171,11 +182,24 @@ def repairs_query(rows: Sequence[tuple[int, int]]) -> Select[Any]:
     ).where(tuple_(row.resolved_by, row.source_row).in_(list(rows)))
 
 
-def kin_query(layer: LayerDefinition, feature_id: int, *, ancestors: bool) -> Select[Any]:
-    """Return the statement for a feature's ancestors, or its descendants, nearest first."""
+def kin_query(
+    layer: LayerDefinition, feature_id: int, *, ancestors: bool, as_of: datetime | None = None
+) -> Select[Any]:
+    """Return the statement for a feature's ancestors, or its descendants, nearest first.
+
+    Args:
+        layer: The layer.
+        feature_id: The feature.
+        ancestors: Its ancestors, rather than its descendants.
+        as_of: As the map held them then; ``None`` is now.
+    """
     link = ancestry_table.c
     near, far = (link.child_id, link.parent_id) if ancestors else (link.parent_id, link.child_id)
+    now: tuple[ColumnElement[bool], ...]
     now = (link.layer == layer.name, link.recorded_to == INFINITY)
+    if as_of is not None:
+        moment = literal(as_of, DateTime(timezone=True))
+        now = (link.layer == layer.name, link.recorded_from <= moment, link.recorded_to > moment)
     columns = (link.kind, link.share, link.valid_from, link.load_id)
     first = (
         select(

@@ -1,6 +1,7 @@
 """Lineage as the command line and the service read it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select
@@ -77,9 +78,22 @@ def lineage_of(store: Store, layer: LayerDefinition, feature_id: int) -> Feature
 
 
 async def read_lineage(
-    reader: CityReader, layer: LayerDefinition, viewer: Viewer, feature_id: int
+    reader: CityReader,
+    layer: LayerDefinition,
+    viewer: Viewer,
+    feature_id: int,
+    as_of: datetime | None = None,
+    most: int = MOST_VERSIONS,
 ) -> FeatureLineage:
     """Return a feature's lineage as far as a viewer may see it.
+
+    Args:
+        reader: The reading side.
+        layer: The layer.
+        viewer: Who asks.
+        feature_id: The feature.
+        as_of: Kin as the map held it then; the versions are all, in any case.
+        most: How many versions are read.
 
     Raises:
         UnknownLayer: If the viewer may not know of the layer.
@@ -87,7 +101,7 @@ async def read_lineage(
         DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
     """
     access = access_class(layer, viewer)
-    versions = await reader.fetch(every_version(layer, access, feature_id, MOST_VERSIONS))
+    versions = await reader.fetch(every_version(layer, access, feature_id, most))
     if not versions:
         raise FeatureNotFound(f"{layer.name} has no feature {feature_id}")
     loads, rows = _named(versions)
@@ -97,8 +111,8 @@ async def read_lineage(
         versions,
         await reader.fetch(origins_query(loads)),
         await reader.fetch(repairs_query(rows)),
-        await reader.fetch(kin_query(layer, feature_id, ancestors=True)),
-        await reader.fetch(kin_query(layer, feature_id, ancestors=False)),
+        await reader.fetch(kin_query(layer, feature_id, ancestors=True, as_of=as_of)),
+        await reader.fetch(kin_query(layer, feature_id, ancestors=False, as_of=as_of)),
     )
 
 

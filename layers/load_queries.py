@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
-import shapely
 from sqlalchemy import Select, case, func, literal, literal_column, select
 
-from gis.geometry import ellipsoidal_area, geodesic_length
 from layers.access import AccessClass
 from layers.definition import LayerDefinition
+from layers.geometry_changes import geometry_change
 from layers.queries import recorded_rows
 from layers.system_tables import load_table, quarantine_table
 
@@ -71,8 +69,7 @@ class FeatureChange:
     key: Mapping[str, Any]
     #: Field → value before and after, of fields that differ; of an added feature all it has.
     fields: Mapping[str, tuple[Any, Any]]
-    #: Size before and after in m² or m, where the feature has one; metres that a point moved;
-    #: m² of an area that were the feature's only before or only after.
+    #: As ``layers.geometry_changes`` has it.
     geometry: Mapping[str, float]
     #: WKB (EPSG:4490) after the load, or before it of what was closed.
     wkb: bytes | None
@@ -142,43 +139,10 @@ def read_change(
             for name in access.fields
             if before[name] != after[name] and row["kind"] != "closed"
         },
-        geometry=_geometry_change(old, new, layer),
+        geometry=geometry_change(old, new, layer),
         wkb=old if row["kind"] == "closed" else new,
     )
 
 
 def _wkb(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def _geometry_change(
-    old: bytes | None, new: bytes | None, layer: LayerDefinition
-) -> dict[str, float]:
-    if old == new:
-        return {}
-    shapes = [
-        None if wkb is None else shapely.force_2d(shapely.from_wkb(wkb)) for wkb in (old, new)
-    ]
-    if layer.geometry.dimension == 0:
-        if shapes[0] is None or shapes[1] is None:
-            return {}
-        way = shapely.shortest_line(shapes[0], shapes[1])
-        return {"moved": round(_one(geodesic_length, way), 4)}
-    measure = ellipsoidal_area if layer.geometry.dimension == 2 else geodesic_length
-    found = {
-        side: round(_one(measure, shape), 4)
-        for side, shape in zip(("before", "after"), shapes, strict=True)
-        if shape is not None
-    }
-    if len(found) == 2 and layer.geometry.dimension == 2:
-        differing = shapely.symmetric_difference(shapes[0], shapes[1])
-        found["differing"] = round(_one(ellipsoidal_area, differing), 4)
-    return found
-
-
-def _flat(wkb: bytes | None) -> Any:
-    return None if wkb is None else shapely.force_2d(shapely.from_wkb(wkb))
-
-
-def _one(measure: Any, shape: Any) -> float:
-    return float(measure(np.array([shape], dtype=object))[0])

@@ -163,6 +163,22 @@ def every_version(
     )
 
 
+def version_geometries(
+    layer: LayerDefinition, access: AccessClass, feature_id: int, versions: Sequence[int]
+) -> Select[Any]:
+    """Return the statement for the geometries (``wkb``) of some versions of a feature.
+
+    A version of which rows were recorded several times comes as often.
+    """
+    table = city_table(layer)
+    geometry = _geometry_columns(table, access)[0]
+    return (
+        select(table.c.version, func.ST_AsBinary(geometry).label("wkb"))
+        .where(table.c.feature_id == feature_id, table.c.version.in_(versions))
+        .order_by(table.c.version)
+    )
+
+
 def features_with_key(
     layer: LayerDefinition, access: AccessClass, key: Sequence[str]
 ) -> Select[Any]:

@@ -45,7 +45,7 @@ from layers.tables import (
     is_current,
     table_indexes,
 )
-from layers.versioning import Survey, shared_values, stage_table
+from layers.versioning import Survey, new_stage_table, shared_values, stage_table
 
 #: A batch of more estimated bytes is packed in halves: Arrow's binary arrays end at 2 GB.
 _PACK_BYTES = 256 << 20
@@ -99,6 +99,7 @@ class StageWriter:
 
     def __init__(self, connection: Connection, layer: LayerDefinition) -> None:
         self._connection = connection
+        self._layer = layer
         self._stage: Table = stage_table(layer)
         self._key = layer.key
         self._stage.create(connection)
@@ -136,7 +137,8 @@ class StageWriter:
         """See :class:`RowWriter`."""
         if self._is_indexed:
             return
-        place = Index(f"{self._stage.name}_geom", self._stage.c.geom, postgresql_using="gist")
+        columns = new_stage_table(self._layer).c
+        place = Index(f"{self._stage.name}_geom", columns.geom, postgresql_using="gist")
         self._connection.execute(CreateIndex(place))
         whole = analyze_statement("pg_temp", self._stage.name)
         self._connection.execute(text(whole))

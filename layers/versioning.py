@@ -16,6 +16,7 @@ Time-Oriented Database Applications in SQL" (1999), chapter 10, sequenced bitemp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -68,8 +69,17 @@ class Survey:
     recorded_at: datetime
 
 
+@cache
 def stage_table(layer: LayerDefinition) -> Table:
-    """Return the temporary table that takes a survey's good rows."""
+    """Return the temporary table that takes a survey's good rows; always the same object.
+
+    With tables made anew, statements about them would have to be compiled anew each time.
+    """
+    return new_stage_table(layer)
+
+
+def new_stage_table(layer: LayerDefinition) -> Table:
+    """Return an object of one's own for the same table, to which an index can be added."""
     return Table(
         "onemap_stage",
         MetaData(),
@@ -87,6 +97,7 @@ def _uncommented(columns: list[Column[Any]]) -> list[Column[Any]]:
     return columns
 
 
+@cache
 def bad_key_table(layer: LayerDefinition) -> Table:
     """Return the temporary table of the keys of refused rows: bad, but not missing."""
     keys = _uncommented([one for one in content_columns(layer) if one.name in layer.key])
@@ -95,6 +106,7 @@ def bad_key_table(layer: LayerDefinition) -> Table:
     )
 
 
+@cache
 def difference_table() -> Table:
     """Return the temporary table of what differs between the stage and the store."""
     return Table(

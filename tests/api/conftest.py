@@ -8,6 +8,7 @@ import pytest
 from api.settings import ApiSettings
 from layers.catalogue import Catalogue
 from layers.store import Store
+from tests.api.editor import Editor, tokens_file
 from tests.api.scene_town import serving_scenes
 from tests.api.town import (
     HERE,
@@ -61,3 +62,39 @@ def scene_service(cluster: str, postgis_template: str) -> Iterator[httpx.Client]
     ):
         wait_until_ready(session)
         yield session
+
+
+@pytest.fixture(scope="session")
+def edited_database(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
+    """The test town in a database that tests edit."""
+    with copied_database(cluster, postgis_template) as url:
+        store = Store(url, catalogue)
+        store.migrate()
+        fill(store, catalogue)
+        store.close()
+        yield url
+
+
+@pytest.fixture(scope="session")
+def edited_town(
+    edited_database: str, catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a live server over that town, where some may edit."""
+    settings = ApiSettings(
+        default_map="town",
+        web_root=HERE / "no-such-folder",
+        edit_tokens=tokens_file(tmp_path_factory.mktemp("editors")),
+        edit_max_bytes=100_000,
+        edit_max_features=50,
+    )
+    with serving(settings, edited_database, catalogue) as address:
+        with httpx.Client(base_url=address) as client:
+            wait_until_ready(client)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def editor(edited_town: str) -> Iterator[Editor]:
+    """Somebody who may edit every layer of that town."""
+    with Editor(edited_town) as found:
+        yield found

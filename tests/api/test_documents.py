@@ -65,6 +65,7 @@ def test_the_routers_and_formats_found() -> None:
         "stac",
         "styles",
         "tilejson",
+        "versions",
         "web",
     )
     assert len(all_routers()) == len(router_modules())

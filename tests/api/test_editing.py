@@ -16,7 +16,6 @@ import pytest
 from sqlalchemy import text
 
 from api.edit_tokens import EditTokens
-from api.settings import ApiSettings
 from gis.mercator import forward
 from layers.catalogue import Catalogue
 from layers.errors import DefinitionError
@@ -36,11 +35,8 @@ from tests.api.town import (
     SOUTH,
     STEP,
     WEST,
-    fill,
     lamps,
     load_rows,
-    serving,
-    wait_until_ready,
 )
 from tests.api.town_process import town_process
 from tests.database import connected, copied_database
@@ -51,38 +47,6 @@ WAITING = """
         WHERE datname = current_database() AND wait_event_type = 'Lock'
         AND query LIKE 'UPDATE onemap.layer%')
 """
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        store.close()
-        yield url
-
-
-@pytest.fixture(scope="module")
-def address(
-    database: str, catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    settings = ApiSettings(
-        default_map="town",
-        edit_tokens=tokens_file(tmp_path_factory.mktemp("editors")),
-        edit_max_bytes=100_000,
-        edit_max_features=50,
-    )
-    with serving(settings, database, catalogue) as found:
-        with httpx.Client(base_url=found) as client:
-            wait_until_ready(client)
-        yield found
-
-
-@pytest.fixture(scope="module")
-def editor(address: str) -> Iterator[Editor]:
-    with Editor(address) as found:
-        yield found
 
 
 def somebody_waits(database: str) -> bool:
@@ -177,13 +141,15 @@ def test_a_deleted_feature_ends_and_its_past_stays(editor: Editor) -> None:
     assert made(editor.post("lamp", lamp(4))) == number
 
 
-def test_what_comes_back_as_it_was_sent_changes_nothing(editor: Editor, database: str) -> None:
+def test_what_comes_back_as_it_was_sent_changes_nothing(
+    editor: Editor, edited_database: str
+) -> None:
     plot = editor.find("plot", code="P0101")
-    before = state(database)
+    before = state(edited_database)
     answer = editor.put("plot", plot["id"], plot, prefer="return=minimal")
     assert answer.status_code == 204
     assert "link" not in answer.headers
-    assert state(database) == before
+    assert state(edited_database) == before
 
 
 def test_a_date_says_since_when_it_is_so(editor: Editor) -> None:
@@ -215,17 +181,17 @@ def test_coordinates_come_in_the_system_that_the_request_names(editor: Editor) -
     assert "Content-Crs" in unknown.json()["detail"]
 
 
-def test_several_new_features_are_made_all_or_none(editor: Editor, database: str) -> None:
+def test_several_new_features_are_made_all_or_none(editor: Editor, edited_database: str) -> None:
     many = {"type": "FeatureCollection", "features": [lamp(20), lamp(21), lamp(22)]}
     answer = editor.post("lamp", many)
     assert answer.status_code == 201
     assert len({entry["id"] for entry in answer.json()["features"]}) == 3
-    before = state(database)
+    before = state(edited_database)
     many["features"] = [lamp(23), lamp(24, height="high"), lamp(24)]
     answer = editor.post("lamp", many)
     assert rules(answer) == {"height: type"}
     assert answer.json()["violations"][0]["row"] == 2
-    assert state(database) == before
+    assert state(edited_database) == before
     many["features"] = [lamp(23), lamp(23)]
     assert rules(editor.post("lamp", many)) == {"duplicate_key"}
 
@@ -269,17 +235,17 @@ def test_neighbours_change_together(editor: Editor) -> None:
 
 
 def test_fields_that_an_editor_may_not_see_stay_as_they_are(
-    address: str, database: str, editor: Editor
+    edited_town: str, edited_database: str, editor: Editor
 ) -> None:
     plot = editor.find("plot", code="P0202")
     assert plot["properties"]["owner"] == "某人"
     editor.patch("plot", plot["id"], {"properties": {"owner": "张三"}})
-    with Editor(address, LAMPS_ONLY) as lamps:
+    with Editor(edited_town, LAMPS_ONLY) as lamps:
         shown = lamps.get("plot", plot["id"]).json()["properties"]
         assert "owner" not in shown
         assert lamps.patch("plot", plot["id"], {"properties": {"use": "07"}}).status_code == 403
         assert made(lamps.post("lamp", lamp(30))) > 0
-    with Editor(address, PLOTS_ONLY) as plots:
+    with Editor(edited_town, PLOTS_ONLY) as plots:
         body = plots.get("plot", plot["id"]).json()
         assert (
             plots.put(
@@ -324,8 +290,10 @@ BAD_LAMPS: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-def test_what_breaks_a_rule_is_refused_with_every_rule(editor: Editor, database: str) -> None:
-    before = state(database)
+def test_what_breaks_a_rule_is_refused_with_every_rule(
+    editor: Editor, edited_database: str
+) -> None:
+    before = state(edited_database)
     for body, broken in BAD_LAMPS:
         answer = editor.post("lamp", body)
         assert rules(answer) == broken, body
@@ -341,7 +309,7 @@ def test_what_breaks_a_rule_is_refused_with_every_rule(editor: Editor, database:
     assert rules(editor.put("lamp", known["id"], other)) == {"key_changed"}
     taken = feature(lamp(1)["geometry"], zone="北", number=1)
     assert rules(editor.post("lamp", taken), 409) == {"duplicate_key"}
-    assert state(database) == before
+    assert state(edited_database) == before
 
 
 @pytest.mark.parametrize(
@@ -395,10 +363,12 @@ def test_deep_geometry_and_long_bodies_are_refused_quickly(editor: Editor) -> No
     assert editor.client.post(path, content=endless(), headers=headers).status_code == 413
 
 
-def test_who_writes_says_who_and_why(address: str, editor: Editor, database: str) -> None:
-    before = state(database)
+def test_who_writes_says_who_and_why(
+    edited_town: str, editor: Editor, edited_database: str
+) -> None:
+    before = state(edited_database)
     for token in (None, "no-such-token"):
-        with Editor(address, token) as stranger:
+        with Editor(edited_town, token) as stranger:
             answer = stranger.post("lamp", lamp(42))
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -407,10 +377,10 @@ def test_who_writes_says_who_and_why(address: str, editor: Editor, database: str
     for reason in ("", "%20", "x" * 501, "a%09b", "%ff"):
         answer = editor.post("lamp", lamp(42), **{"x-change-reason": reason})
         assert answer.status_code == 400, reason
-    assert state(database) == before
+    assert state(edited_database) == before
     answer = editor.post("lamp", lamp(42), **{"x-change-reason": quote("路灯更换 100%")})
     load = answer.headers["link"].partition(">")[0][1:]
-    with connected(database) as connection:
+    with connected(edited_database) as connection:
         kept = connection.execute(
             text("SELECT request ->> 'reason' FROM onemap.load WHERE load_id = :load"),
             {"load": int(load.rsplit("/", 1)[1])},
@@ -454,13 +424,13 @@ def test_an_edit_of_an_older_version_is_refused(editor: Editor) -> None:
     assert editor.delete("lamp", exists, **{"if-none-match": "*"}).status_code == 412
 
 
-def test_of_many_who_edit_one_version_one_succeeds(editor: Editor, address: str) -> None:
+def test_of_many_who_edit_one_version_one_succeeds(editor: Editor, edited_town: str) -> None:
     number = made(editor.post("lamp", lamp(44, height=0)))
     tag = editor.get("lamp", number).headers["etag"]
     statuses: list[int] = []
 
     def write(height: int, match: dict[str, str]) -> None:
-        with Editor(address) as one:
+        with Editor(edited_town) as one:
             answer = one.patch("lamp", number, {"properties": {"height": height}}, **match)
         statuses.append(answer.status_code)
 
@@ -481,16 +451,18 @@ def test_of_many_who_edit_one_version_one_succeeds(editor: Editor, address: str)
     assert editor.get("lamp", number).json()["version"] == 10
 
 
-def test_a_load_that_writes_the_layer_is_not_waited_for_long(editor: Editor, database: str) -> None:
+def test_a_load_that_writes_the_layer_is_not_waited_for_long(
+    editor: Editor, edited_database: str
+) -> None:
     lock = "SELECT pg_advisory_xact_lock(:kind, hashtext('lamp'))"
-    with connected(database) as connection:
+    with connected(edited_database) as connection:
         connection.execute(text(lock), {"kind": 0x6F6E656D})
         answer = editor.post("lamp", lamp(45))
     assert answer.status_code == 409
     assert answer.headers["retry-after"]
 
 
-def test_an_edit_is_taken_back_like_any_load(editor: Editor, database: str) -> None:
+def test_an_edit_is_taken_back_like_any_load(editor: Editor, edited_database: str) -> None:
     number = made(editor.post("lamp", lamp(46, height=4)))
     was = editor.get("lamp", number).json()
     answer = editor.patch("lamp", number, {"properties": {"height": 9}})

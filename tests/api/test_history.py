@@ -1,0 +1,141 @@
+"""Features' histories, and what changed in a layer between two dates."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.editor import Editor, lamp
+from tests.api.town import SOUTH, STEP, WEST
+
+LAMPS = "/api/collections/lamp"
+
+
+def edited_lamp(editor: Editor, number: int) -> int:
+    """A lamp made in 2014, changed in 2016, moved in 2018, ended in 2020 and back in 2022."""
+    made = editor.post("lamp", lamp(number, height=4, lit=True), "2014-01-01")
+    assert made.status_code == 201, made.text
+    feature = int(made.headers["location"].rsplit("/", 1)[1])
+    there = [WEST + (number % 20 + 0.5) * STEP, SOUTH + 0.5 * STEP + 0.0001]
+    moved = {"geometry": {"type": "Point", "coordinates": there}}
+    for since, reason, body in (
+        ("2016-01-01", "taller", {"properties": {"height": 6, "kind": "07"}}),
+        ("2018-01-01", "moved", moved),
+    ):
+        answer = editor.client.patch(
+            f"{LAMPS}/items/{feature}?validFrom={since}",
+            json=body,
+            headers={"content-type": "application/merge-patch+json", "x-change-reason": reason},
+        )
+        assert answer.status_code == 204, answer.text
+    ended = editor.client.delete(f"{LAMPS}/items/{feature}?validFrom=2020-01-01")
+    assert ended.status_code == 204
+    again = editor.post("lamp", lamp(number, height=4, lit=True), "2022-01-01")
+    assert again.status_code == 201
+    return feature
+
+
+def history(editor: Editor, feature: int, **parameters: Any) -> dict[str, Any]:
+    answer = editor.client.get(f"{LAMPS}/items/{feature}/versions", params=parameters)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_a_history_tells_what_changed_when_and_by_whom(editor: Editor) -> None:
+    feature = edited_lamp(editor, 101)
+    body = history(editor, feature)
+    assert (body["numberMatched"], body["key"]) == (4, {"zone": "东", "number": 101})
+    first, taller, moved, back = body["versions"]
+    assert [one["version"] for one in body["versions"]] == [1, 2, 3, 4]
+    assert [one["change"] for one in body["versions"]] == [
+        "added", "changed", "changed", "returned",
+    ]  # fmt: skip
+    assert first["valid"] == ["2014-01-01T00:00:00+08:00", "2016-01-01T00:00:00+08:00"]
+    assert (first["previous"], first["changes"], first["geometryChanged"]) == (None, {}, False)
+    assert taller["previous"] == 1
+    assert taller["changes"] == {
+        "height": {"before": 4.0, "after": 6.0},
+        "kind": {"before": None, "after": "07"},
+    }
+    assert (taller["recordedBy"]["operator"], taller["recordedBy"]["reason"]) == ("王工", "taller")
+    assert taller["recordedBy"]["kind"] == "transaction"
+    assert moved["changes"] == {}
+    assert moved["geometryChange"]["moved"] == pytest.approx(11.08, abs=0.05)
+    assert moved["endedBy"]["operator"] == "王工"
+    assert taller["endedBy"] is None
+    assert (back["valid"][1], back["previous"]) == (None, 3)
+    assert all(one["held"] for one in body["versions"])
+
+
+def test_a_history_is_told_as_it_was_told_then(editor: Editor) -> None:
+    feature = edited_lamp(editor, 102)
+    every = history(editor, feature)["versions"]
+    then = history(editor, feature, asOf=every[1]["recorded"][0])["versions"]
+    assert [one["version"] for one in then] == [1, 2]
+    assert then[1]["valid"] == ["2016-01-01T00:00:00+08:00", None]
+    early = editor.client.get(f"{LAMPS}/items/{feature}/versions?asOf=2001-01-01")
+    assert early.status_code == 404
+
+
+def test_what_an_edit_replaced_from_its_beginning_is_told_too(editor: Editor) -> None:
+    made = editor.post("lamp", lamp(103, height=4), "2014-01-01")
+    feature = int(made.headers["location"].rsplit("/", 1)[1])
+    answer = editor.client.patch(
+        f"{LAMPS}/items/{feature}?validFrom=2014-01-01",
+        json={"properties": {"height": 5}},
+        headers={"content-type": "application/merge-patch+json"},
+    )
+    load = int(answer.headers["link"].partition(">")[0].rsplit("/", 1)[1])
+    wrong, right = history(editor, feature)["versions"]
+    assert (wrong["held"], wrong["replacedBy"]["load"]) == (False, load)
+    assert wrong["recorded"][1] == right["recorded"][0]
+    assert right["changes"] == {"height": {"before": 4.0, "after": 5.0}}
+    with httpx.Client(base_url=editor.client.base_url) as plain:
+        reversal = {"operator": "李工", "reason": "a mistake"}
+        assert plain.post(f"/api/loads/{load}/revert", json=reversal).status_code == 201
+    last = history(editor, feature)["versions"][-1]
+    assert last["changes"] == {"height": {"before": 5.0, "after": 4.0}}
+    by = last["recordedBy"]
+    assert (by["kind"], by["operator"], by["reason"]) == ("revert", "李工", "a mistake")
+
+
+def test_a_history_comes_in_pages_as_geojson_and_as_a_page(editor: Editor) -> None:
+    feature = edited_lamp(editor, 104)
+    body = history(editor, feature, f="geojson", limit=3)
+    assert body["type"] == "FeatureCollection"
+    assert [one["id"] for one in body["features"]] == [f"{feature}.{n}" for n in (1, 2, 3)]
+    assert body["features"][2]["geometry"]["type"] == "Point"
+    assert body["features"][1]["properties"]["operator"] == "王工"
+    assert body["features"][1]["properties"]["height"] == 6.0
+    (following,) = [one["href"] for one in body["links"] if one["rel"] == "next"]
+    rest = editor.client.get(following).json()
+    assert [one["properties"]["version"] for one in rest["features"]] == [4]
+    path = f"{LAMPS}/items/{feature}/versions"
+    page = editor.client.get(path, headers={"accept": "text/html"})
+    for word in ("<svg", "历史 / history", "变更 / changed", "高 / Height: 4.0 → 6.0", "taller"):
+        assert word in page.text
+    again = editor.client.get(
+        path, headers={"if-none-match": editor.client.get(path).headers["etag"]}
+    )
+    assert again.status_code == 304
+    head = editor.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def test_a_history_hides_what_the_viewer_may_not_see(editor: Editor) -> None:
+    plot = editor.find("plot", code="P0301")
+    answer = editor.patch("plot", plot["id"], {"properties": {"owner": "赵六"}})
+    assert answer.status_code == 204
+    path = f"/api/collections/plot/items/{plot['id']}/versions"
+    with httpx.Client(base_url=editor.client.base_url) as plain:
+        last = plain.get(path).json()["versions"][-1]
+        assert "owner" not in last["properties"]
+        assert last["changes"] == {}
+        assert plain.get("/api/collections/secret/items/1/versions").status_code == 404
+        for wrong in ("limit=0", "limit=x", "cursor=-1", "asOf=then", "f=pdf", "colour=red"):
+            assert plain.get(f"{path}?{wrong}").status_code == 400, wrong
+        assert plain.get("/api/collections/plot/items/x/versions").status_code == 404
+        assert plain.get("/api/collections/plot/items/999999/versions").status_code == 404
+    seen = editor.client.get(path).json()["versions"][-1]
+    assert seen["changes"]["owner"] == {"before": "某人", "after": "赵六"}
