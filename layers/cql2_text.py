@@ -7,7 +7,7 @@ refused. Arrays may stand in square brackets, too, as drafts of the standard had
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -39,6 +39,7 @@ _GEOMETRIES = frozenset(
         "GEOMETRYCOLLECTION",
     }
 )
+_WITHIN_GEOMETRIES = _GEOMETRIES | {"Z"}
 _ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)
 #: Operators that CQL2 JSON writes with capitals within.
 _CAMEL = {
@@ -57,8 +58,7 @@ _RESERVED = frozenset({"AND", "OR", "NOT", "LIKE", "BETWEEN", "IN", "IS", "NULL"
 _MOST_DIGITS = 19
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     value: str
     #: Where it begins and ends.
@@ -103,8 +103,8 @@ def _tokens(text: str) -> Iterator[_Token]:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(_tokens(text))
-        self._place = 0
+        self._tokens = _tokens(text)
+        self._now = next(self._tokens)
         self._depth = 0
 
     def whole(self) -> Any:
@@ -113,16 +113,19 @@ class _Parser:
             raise self._unexpected("AND, OR or the end")
         return tree
 
-    @property
-    def _now(self) -> _Token:
-        return self._tokens[self._place]
+    def _next(self) -> _Token:
+        """Go on, and return the token that was passed."""
+        passed = self._now
+        if passed.kind != "end":
+            self._now = next(self._tokens)
+        return passed
 
     def _take(self, *words: str) -> str | None:
         """Go on if the next token is one of some keywords or signs, and return which."""
         word = self._now.word
         if word not in words:
             return None
-        self._place += 1
+        self._next()
         return word
 
     def _need(self, word: str) -> None:
@@ -233,13 +236,13 @@ class _Parser:
             "quoted": _quoted,
         }.get(token.kind)
         if reader is not None:
-            self._place += 1
+            self._next()
             return reader(token.value)
         if token.word in ("(", "["):
             return self._bracket()
         if token.kind != "word" or token.word in _RESERVED:
             raise self._unexpected("a field or a value")
-        self._place += 1
+        self._next()
         if token.word in ("TRUE", "FALSE"):
             return token.word == "TRUE"
         if self._now.value == "(" or (token.word in _GEOMETRIES and self._now.word == "Z"):
@@ -277,13 +280,13 @@ class _Parser:
     def _geometry(self, name: _Token) -> Any:
         """Read well-known text up to the bracket that ends it."""
         depth = 0
-        while self._now.kind in ("number", "sign") or self._now.word in (*_GEOMETRIES, "Z"):
-            depth += {"(": 1, ")": -1}.get(self._now.value, 0)
+        while self._now.kind in ("number", "sign") or self._now.word in _WITHIN_GEOMETRIES:
+            token = self._next()
+            depth += {"(": 1, ")": -1}.get(token.value, 0)
             if depth > MOST_DEPTH:
                 raise InvalidValue(f"filter: nests deeper than {MOST_DEPTH} levels")
-            end = self._now.end
-            self._place += 1
-            if depth == 0 and self._tokens[self._place - 1].value == ")":
+            end = token.end
+            if depth == 0 and token.value == ")":
                 break
         else:
             raise self._unexpected("the end of the geometry")

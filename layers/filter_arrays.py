@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, ColumnElement, Date, DateTime, Double, Numeric, Text, and_, cast
+from sqlalchemy import BigInteger, ColumnElement, Double, Numeric, Text, and_, cast
 from sqlalchemy import literal as bound
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.types import TypeEngine
 
 from layers.errors import InvalidValue
-from layers.filter_values import TIMES, Items, Kind, Part, Value, as_instant
+from layers.filter_values import SQL_TYPES, TIMES, Items, Kind, Part, Value, as_instant, shown
 
 _Sql = ColumnElement[Any]
 
@@ -30,15 +30,8 @@ ARRAYS: Mapping[str, Callable[[_Sql, _Sql], ColumnElement[bool]]] = {
     "a_equals": lambda left, right: and_(_contains(left, right), _contained(left, right)),
     "a_overlaps": lambda left, right: left.bool_op("&&")(right),
 }
-_TYPES: Mapping[Kind, TypeEngine[Any]] = {
-    Kind.TEXT: Text(),
-    Kind.NUMBER: Double(),
-    Kind.BOOLEAN: Boolean(),
-    Kind.DATE: Date(),
-    Kind.INSTANT: DateTime(timezone=True),
-    # Arrays within arrays are compared as texts.
-    Kind.ARRAY: Text(),
-}
+# Arrays within arrays are compared as texts.
+_TYPES: Mapping[Kind, TypeEngine[Any]] = {**SQL_TYPES, Kind.ARRAY: Text()}
 
 
 def array_condition(operation: str, left: Part, right: Part) -> ColumnElement[bool]:
@@ -89,7 +82,7 @@ def _element(operation: str, part: Part) -> Value:
         return part
     if isinstance(part, Items):
         text = orjson.dumps(_plain(operation, part)).decode()
-        return Value(Kind.ARRAY, bound(text, Text), text, text)
+        return Value(Kind.ARRAY, None, shown(text), text)
     raise InvalidValue(f"filter: '{operation}' takes no arrays of intervals")
 
 
@@ -114,6 +107,10 @@ def _sql(values: list[Value], kind: Kind, element: TypeEngine[Any]) -> _Sql:
     if kind is Kind.INSTANT:
         values = [as_instant(value) for value in values]
     constants = [value.constant for value in values]
-    if kind is not Kind.NUMBER and None not in constants:
-        return bound(constants, ARRAY(element))
-    return cast(array([value.sql for value in values]), ARRAY(element))
+    if None in constants:
+        return cast(array([value.sql for value in values]), ARRAY(element))
+    if isinstance(element, Double):
+        constants = [float(number) for number in constants]
+    elif isinstance(element, Numeric):
+        return cast(bound(constants, ARRAY(BigInteger)), ARRAY(element))
+    return bound(constants, ARRAY(element))

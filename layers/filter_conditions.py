@@ -6,12 +6,8 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     ColumnElement,
-    Date,
-    DateTime,
     Double,
-    Text,
     and_,
     any_,
     literal,
@@ -19,7 +15,6 @@ from sqlalchemy import (
     or_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import TypeEngine
 
 from layers.definition import FieldType, LayerDefinition
 from layers.errors import InvalidValue
@@ -31,6 +26,7 @@ from layers.filter_times import TEMPORAL, read_span, temporal_condition
 from layers.filter_values import (
     COMPARISONS,
     KINDS,
+    SQL_TYPES,
     Items,
     Kind,
     Part,
@@ -42,6 +38,7 @@ from layers.filter_values import (
     folded_case,
     instant_value,
     number_value,
+    shown,
     side_by_side,
     text_value,
 )
@@ -49,12 +46,6 @@ from layers.filter_values import (
 #: What filters call the features' geometry and id.
 GEOMETRY, ID = "geometry", "id"
 _FOLDS = {"casei": folded_case, "accenti": folded_accents}
-_TYPES: Mapping[Kind, TypeEngine[Any]] = {
-    Kind.TEXT: Text(),
-    Kind.BOOLEAN: Boolean(),
-    Kind.DATE: Date(),
-    Kind.INSTANT: DateTime(timezone=True),
-}
 _WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
 _LITERALS: Mapping[str, Callable[[Any], Value]] = {
     "date": date_value,
@@ -157,7 +148,9 @@ class ConditionBuilder:
             raise InvalidValue(f"filter: '{name}' has no list of args")
         operation = self._operations.get(name.lower())
         if operation is None:
-            raise InvalidValue(f"filter: '{name}' is not supported; /api/functions lists functions")
+            raise InvalidValue(
+                f"filter: {shown(name)} is not supported; /api/functions lists functions"
+            )
         return operation(name.lower(), arguments)
 
     def _property(self, name: Any) -> Value:
@@ -166,7 +159,7 @@ class ConditionBuilder:
         if name == ID:
             return Value(Kind.NUMBER, self._feature_id, f"'{ID}'", whole=True)
         if not isinstance(name, str) or name not in self._columns:
-            raise InvalidValue(f"filter: the layer '{self._layer.name}' has no field '{name}'")
+            raise InvalidValue(f"filter: the layer '{self._layer.name}' has no field {shown(name)}")
         field = self._layer.field(name)
         whole = field.type is FieldType.INTEGER
         return Value(KINDS[field.type], self._columns[name], f"'{name}'", whole=whole)
@@ -203,14 +196,13 @@ class ConditionBuilder:
         pairs = [side_by_side(subject, value) for value in values]
         constants = [value.constant for _, value in pairs]
         kinds = {value.kind for _, value in pairs}
-        if None in constants or len(kinds) > 1 or not kinds <= {Kind.NUMBER, *_TYPES}:
+        if None in constants or len(kinds) > 1 or not kinds <= set(SQL_TYPES):
             return _truth(or_(*(compare("=", *pair) for pair in pairs)), operation)
-        kind = kinds.pop()
-        element = _TYPES.get(kind)
-        if element is None:
-            whole = all(value.whole for value in values)
-            element = BigInteger() if whole else Double()
-            constants = constants if whole else [float(number) for number in constants]
+        element = SQL_TYPES[kinds.pop()]
+        if all(value.whole for value in values):
+            element = BigInteger()
+        elif isinstance(element, Double):
+            constants = [float(number) for number in constants]
         found = pairs[0][0].sql == any_(literal(constants, ARRAY(element)))
         return _truth(found, operation)
 

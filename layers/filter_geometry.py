@@ -25,6 +25,8 @@ SPATIAL: Mapping[str, str] = {
     "s_overlaps": "ST_Overlaps",
 }
 MOST_VERTICES = 5_000
+#: Vertices of a collection: its parts are cut at each other first.
+MOST_COLLECTED = 300
 _COLLECTION = "GeometryCollection"
 #: How many lists stand around a position in the coordinates of each type.
 _NESTING = {
@@ -69,6 +71,11 @@ def geometry_value(tree: Any) -> Value:
     shape = read_geometry(tree)
     if shape.geom_type == _COLLECTION:
         # The database's relations want parts that have no point in common.
+        if shapely.get_num_coordinates(shape) > MOST_COLLECTED:
+            raise InvalidValue(
+                f"filter: a {_COLLECTION} has more than {MOST_COLLECTED} vertices: "
+                "relate its parts one by one, with OR between"
+            )
         shape = shapely.unary_union(shape)
     wkb = literal(shapely.to_wkb(shape), LargeBinary)
     made = func.ST_GeomFromWKB(wkb, STORAGE_SRID)

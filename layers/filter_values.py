@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -23,13 +23,13 @@ from sqlalchemy import (
     func,
     literal,
 )
+from sqlalchemy.types import TypeEngine
 
 from gis.times import BEIJING, parse_instant
 from layers.definition import FieldType
 from layers.errors import InvalidValue
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOMENT = DateTime(timezone=True)
 #: Characters of a value that messages show.
 _MOST_SHOWN = 60
 #: Letters that Unicode does not decompose, though they are others with a stroke, a hook, …
@@ -69,6 +69,13 @@ KINDS: Mapping[FieldType, Kind] = {
     FieldType.DATETIME: Kind.INSTANT,
 }
 TIMES = (Kind.DATE, Kind.INSTANT)
+SQL_TYPES: Mapping[Kind, TypeEngine[Any]] = {
+    Kind.TEXT: Text(),
+    Kind.NUMBER: Double(),
+    Kind.BOOLEAN: Boolean(),
+    Kind.DATE: Date(),
+    Kind.INSTANT: DateTime(timezone=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +83,21 @@ class Value:
     """A part of a filter as SQL."""
 
     kind: Kind
-    sql: ColumnElement[Any]
+    #: As SQL; ``None``: the constant is.
+    given: ColumnElement[Any] | None
     #: What messages call it.
     shown: str
     #: What it is, where it does not depend on the feature.
     constant: Any = None
     #: Whether a number is a whole one, and computed exactly.
     whole: bool = False
+
+    @property
+    def sql(self) -> ColumnElement[Any]:
+        """The value as SQL."""
+        if self.given is not None:
+            return self.given
+        return literal(self.constant, BigInteger() if self.whole else SQL_TYPES[self.kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +127,12 @@ def shown(value: Any) -> str:
 
 def text_value(text: str) -> Value:
     """Return a text."""
-    return Value(Kind.TEXT, literal(text, Text), shown(text), text)
+    return Value(Kind.TEXT, None, shown(text), text)
 
 
 def boolean_value(given: bool) -> Value:
     """Return a truth value."""
-    return Value(Kind.BOOLEAN, literal(given, Boolean), str(given).upper(), given)
+    return Value(Kind.BOOLEAN, None, str(given).upper(), given)
 
 
 def number_value(number: int | float) -> Value:
@@ -129,10 +144,10 @@ def number_value(number: int | float) -> Value:
     if isinstance(number, int):
         if not -(2**63) <= number < 2**63:
             raise InvalidValue("filter: holds a number of more than 64 bits")
-        return Value(Kind.NUMBER, literal(number, BigInteger), str(number), number, whole=True)
+        return Value(Kind.NUMBER, None, str(number), number, whole=True)
     if not math.isfinite(number):
         raise InvalidValue("filter: holds a number beyond the largest of 64 bits")
-    return Value(Kind.NUMBER, literal(number, Double), str(number), number)
+    return Value(Kind.NUMBER, None, str(number), number)
 
 
 def date_value(text: Any) -> Value:
@@ -147,7 +162,7 @@ def date_value(text: Any) -> Value:
         day = date.fromisoformat(text)
     except ValueError:
         raise InvalidValue(f"filter: {shown(text)} is no date such as 2024-05-01") from None
-    return Value(Kind.DATE, literal(day, Date), shown(text), day)
+    return Value(Kind.DATE, None, shown(text), day)
 
 
 def instant_value(text: Any) -> Value:
@@ -164,11 +179,7 @@ def instant_value(text: Any) -> Value:
         raise InvalidValue(
             f"filter: {shown(text)} is no time such as 2024-05-01T08:00:00Z"
         ) from None
-    return _instant(moment, shown(text))
-
-
-def _instant(moment: datetime, name: str) -> Value:
-    return Value(Kind.INSTANT, literal(moment, _MOMENT), name, moment)
+    return Value(Kind.INSTANT, None, shown(text), moment)
 
 
 def time_value(text: Any) -> Value:
@@ -291,7 +302,7 @@ def raised(text: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _text_of(value: Value, sql: ColumnElement[Any]) -> Value:
-    return replace(value, sql=collate(sql, _CODE_POINTS), constant=None)
+    return replace(value, given=collate(sql, _CODE_POINTS), constant=None)
 
 
 def _check_text(name: str, value: Value) -> None:

@@ -15,6 +15,7 @@ from layers.definition import LayerDefinition
 from layers.errors import InvalidValue
 from layers.filter_conditions import GEOMETRY, ID, ConditionBuilder
 from layers.filter_crs import in_storage
+from layers.filter_values import shown
 
 __all__ = [
     "GEOMETRY",
@@ -32,6 +33,9 @@ __all__ = [
 MOST_CHARACTERS = 32_768
 MOST_PARTS = 1_000
 MOST_VALUES = 10_000
+#: Parts of the condition that the database is asked, and how deep they nest.
+MOST_NODES = 4_000
+MOST_NODE_DEPTH = 150
 TEXT, JSON = LANGUAGES = "cql2-text", "cql2-json"
 
 
@@ -75,7 +79,10 @@ def read_filter(text: str, language: str = TEXT, system: CoordinateSystem = CRS8
         raise InvalidValue(f"filter-lang: '{language}' is neither {TEXT} nor {JSON}")
     names = frozenset(_names(tree))
     tree = in_storage(tree, system)
-    written = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        written = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:
+        raise InvalidValue("filter: a geometry's coordinates do not suit its type") from None
     return Filter(written, names - {GEOMETRY, ID}, tree, GEOMETRY in names)
 
 
@@ -151,8 +158,22 @@ def filter_condition(
     unknown = sorted(wanted.names - set(access.fields))
     if unknown:
         raise InvalidValue(
-            f"filter: the layer '{layer.name}' has no field {', '.join(map(repr, unknown))}"
+            f"filter: the layer '{layer.name}' has no field {', '.join(map(shown, unknown[:9]))}"
         )
     named = {name: columns[name] for name in wanted.names}
     builder = ConditionBuilder(layer, named, geometry, columns["feature_id"])
-    return builder.condition(wanted.tree)
+    condition = builder.condition(wanted.tree)
+    _check_size(condition)
+    return condition
+
+
+def _check_size(condition: ColumnElement[Any]) -> None:
+    """Refuse a condition that became too large: what nests is written several times in places."""
+    left: list[tuple[Any, int]] = [(condition, 1)]
+    nodes = 0
+    while left:
+        node, depth = left.pop()
+        nodes += 1
+        if nodes > MOST_NODES or depth > MOST_NODE_DEPTH:
+            raise InvalidValue("filter: computes too much: nest fewer functions, or list less")
+        left.extend((child, depth + 1) for child in node.get_children())
