@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match, Route
 
 from api.about import DESCRIPTION, TITLE
 from api.asgi import REQUEST_ID, App
@@ -135,7 +136,19 @@ async def _framework_error(request: Request, error: Exception) -> Response:
     )
     response = _response(problem)
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["allow"] = ", ".join(_methods(request))
     return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that are possible at a path, by whichever of its routes."""
+    found: set[str] = set()
+    for router in all_routers():
+        for route in router.routes:
+            if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+                found |= route.methods or set()
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def _response(problem: Problem) -> Response:

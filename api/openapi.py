@@ -17,6 +17,7 @@ from api.feature_parameters import CRS_SCHEMA
 from api.problems import MEDIA_TYPE
 from layers.access import ANONYMOUS, access_class, may_know
 from layers.catalogue import Catalogue
+from tiles.tile_grids import TILE_GRIDS
 
 #: The versions that are offered, the usual one first, and what they call themselves.
 VERSIONS: Mapping[str, str] = MappingProxyType({"3.0": "3.0.3", "3.1": "3.1.0"})
@@ -81,8 +82,10 @@ def openapi_document(
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     }
     paths = document["paths"]
+    places = _places(catalogue)
     document["paths"] = {
-        _relative(path): _path_item(path, operations, base) for path, operations in paths.items()
+        _relative(path): _path_item(path, operations, base, places)
+        for path, operations in paths.items()
     }
     return document
 
@@ -93,7 +96,21 @@ def _relative(path: str) -> str:
     return path.removeprefix(_HOME) if path.startswith(f"{_HOME}/") else path
 
 
-def _path_item(path: str, operations: dict[str, Any], base: str) -> dict[str, Any]:
+def _places(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Return what parameters of paths may be: name → schema."""
+    layers = [layer.name for layer in catalogue.layers.values() if may_know(layer, ANONYMOUS)]
+    number = {"type": "integer", "minimum": 0}
+    return {
+        "layer": {"type": "string", "enum": sorted(layers)},
+        "grid": {"type": "string", "enum": sorted(TILE_GRIDS)},
+        "scheme": {"type": "string", "enum": sorted(catalogue.codes)},
+        **dict.fromkeys(("z", "row", "column", "feature_id", "load_id"), number),
+    }
+
+
+def _path_item(
+    path: str, operations: dict[str, Any], base: str, places: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
     for operation in operations.values():
         # What the framework would answer to a malformed request, this service does not.
         operation["responses"].pop("422", None)
@@ -104,6 +121,8 @@ def _path_item(path: str, operations: dict[str, Any], base: str) -> dict[str, An
                 parameter.setdefault("required", False)
                 parameter.setdefault("style", "form")
                 parameter.setdefault("explode", False)
+            elif parameter["name"] in places:
+                parameter["schema"] = {**parameter["schema"], **places[parameter["name"]]}
     if path == _HOME or path.startswith(f"{_HOME}/"):
         return operations
     return {"servers": [{"url": base or "/"}], **operations}

@@ -193,7 +193,7 @@ async def one_load(
     response_class=Response,
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {}},
             "description": "Events until the load ends.",
         },
         204: {"description": "The load has ended, and the client knows it."},

@@ -41,6 +41,7 @@ async def sprite(request: Request, file: str) -> Response:
 )
 async def icon(request: Request, name: str) -> Response:
     """Return one icon of the sheet, for programs that take no sheets."""
+    read_query(request.scope["query_string"], ())
     image = icon_png(name)
     if image is None:
         raise UnknownResource(f"there is no icon '{name}'")
