@@ -87,32 +87,62 @@ class RecordIndex:
         return found
 
     def _selected(self, wanted: RecordSearch) -> list[int]:
+        """Return the places of the records that are wanted; what costs least narrows first."""
         mask = np.ones(len(self.records), dtype=bool)
+        for column, values in (
+            (self._types, wanted.types),
+            (self._themes, wanted.themes),
+            (self._opens, wanted.opens),
+        ):
+            if values is not None:
+                mask &= np.isin(column, [value.value for value in values])
         if wanted.bbox is not None:
             mask &= self._near(wanted.bbox)
-        if wanted.place is not None:
-            mask &= self._within(wanted.place)
         if wanted.at is not None:
             mask &= self._during(wanted.at)
-        conditions = list(self._conditions(wanted))
+        if wanted.place is not None:
+            mask &= self._within(wanted.place)
         numbers: list[int] = np.flatnonzero(mask).tolist()
-        return [number for number in numbers if all(holds(number) for holds in conditions)]
+        if wanted.ids is not None:
+            own = {self._places.get(name) for name in wanted.ids}
+            numbers = [number for number in numbers if number in own]
+        if wanted.external_ids is not None:
+            named = self._named(wanted.external_ids)
+            numbers = [number for number in numbers if number in named]
+        return numbers if wanted.terms is None else self._worded(numbers, wanted.terms)
 
-    def _conditions(self, wanted: RecordSearch) -> Iterable[Callable[[int], bool]]:
-        records, texts = self.records, self._texts
-        if (ids := wanted.ids) is not None:
-            own = frozenset(ids)
-            yield lambda number: records[number].id in own
-        if (types := wanted.types) is not None:
-            yield lambda number: records[number].type in types
-        if (themes := wanted.themes) is not None:
-            yield lambda number: records[number].theme in themes
-        if (opens := wanted.opens) is not None:
-            yield lambda number: records[number].open in opens
-        if (external := wanted.external_ids) is not None:
-            yield lambda number: _is_named(records[number], external)
-        if (terms := wanted.terms) is not None:
-            yield lambda number: any(term in texts[number] for term in terms)
+    def _worded(self, numbers: list[int], terms: tuple[str, ...]) -> list[int]:
+        """Return those of some records that have one of the terms."""
+        texts = self._texts
+        found: set[int] = set()
+        for term in terms:
+            found.update([number for number in numbers if term in texts[number]])
+        return [number for number in numbers if number in found]
+
+    def _named(self, wanted: tuple[tuple[str | None, str | None], ...]) -> set[int]:
+        """Return the places of the records that have one of some external ids."""
+        return {number for pair in wanted for number in self._by_external_id.get(pair, ())}
+
+    @cached_property
+    def _by_external_id(self) -> Mapping[tuple[str | None, str | None], list[int]]:
+        found: dict[tuple[str | None, str | None], list[int]] = {}
+        for number, record in enumerate(self.records):
+            for scheme, value in record.external_ids:
+                for pair in ((scheme, value), (None, value), (scheme, None)):
+                    found.setdefault(pair, []).append(number)
+        return found
+
+    @cached_property
+    def _types(self) -> NDArray[np.str_]:
+        return np.array([record.type.value for record in self.records])
+
+    @cached_property
+    def _themes(self) -> NDArray[np.str_]:
+        return np.array([record.theme.value if record.theme else "" for record in self.records])
+
+    @cached_property
+    def _opens(self) -> NDArray[np.str_]:
+        return np.array([record.open.value if record.open else "" for record in self.records])
 
     @cached_property
     def _boxes(self) -> NDArray[np.float64]:
@@ -177,11 +207,3 @@ def _text(record: Record) -> str:
     )
     # A line each: no term spans two of them, as terms hold no line ends.
     return "\n".join(plain(field) for field in dict.fromkeys(fields))
-
-
-def _is_named(record: Record, wanted: tuple[tuple[str | None, str | None], ...]) -> bool:
-    return any(
-        (scheme is None or scheme == own_scheme) and (value is None or value == own_value)
-        for scheme, value in wanted
-        for own_scheme, own_value in record.external_ids
-    )

@@ -75,12 +75,41 @@ def record_page(record: Record, document: dict[str, Any], home: str) -> bytes:
         "关键词 / Keywords": ", ".join(record.keywords),
         "更新 / Updated": document["properties"].get("updated"),
         "外部编号 / External ids": ", ".join(f"{a}:{b}" for a, b in record.external_ids),
-        **{name: value for name, value in record.more.items() if value is not None},
+        **{_MORE.get(name, name): _shown(value) for name, value in record.more.items()},
         "链接 / Links": document["links"],
     }
     body = any_value({name: value for name, value in shown.items() if value})
     lead = f"{record.abstract.zh}\n{record.abstract.en}"
     return page(both(record.title), body, lead=lead, home=home)
+
+
+_MORE = {
+    "layer": "图层 / Layer",
+    "layers": "图层 / Layers",
+    "featureCount": "要素数 / Features",
+    "updateCycle": "更新周期 / Update cycle",
+    "load": "入库编号 / Load",
+    "source": "来源 / Source",
+    "full": "全面测绘 / Full survey",
+    "reverted": "已撤销 / Taken back",
+    "counts": "行数 / Rows",
+    "sceneCount": "景数 / Scenes",
+}
+_COUNTS = {
+    "added": "新增 / added",
+    "changed": "变更 / changed",
+    "unchanged": "未变 / unchanged",
+    "closed": "注销 / closed",
+    "quarantined": "退回 / refused",
+}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "是 / yes" if value else "否 / no"
+    if isinstance(value, dict):
+        return {_COUNTS.get(name, name): part for name, part in value.items()}
+    return value
 
 
 def _entry(record: Record, address: str) -> str:

@@ -69,6 +69,8 @@ class Service:
         self.catalogue = catalogue
         #: The records of the catalogue.
         self.records = RecordShelf(catalogue)
+        #: Style, its layers and version of SLD → the document.
+        self.stylesheets: dict[tuple[str, tuple[str, ...], str], bytes] = {}
         self.systems = Systems(settings.zones)
         self.edit_tokens = EditTokens(settings.edit_tokens)
         self.telemetry = Telemetry()

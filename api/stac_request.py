@@ -33,8 +33,8 @@ MOST_JSON = 1_000_000
 _TEXT: dict[str, Any] = {"type": "string"}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
 
-#: Name → schema and description, of searches in one collection.
-ITEM_PARAMETERS: MappingProxyType[str, tuple[dict[str, Any], str]] = MappingProxyType(
+#: Name → schema and description.
+SEARCH_PARAMETERS: MappingProxyType[str, tuple[dict[str, Any], str]] = MappingProxyType(
     {
         "bbox": (
             {
@@ -50,11 +50,6 @@ ITEM_PARAMETERS: MappingProxyType[str, tuple[dict[str, Any], str]] = MappingProx
             "The most scenes in the answer.",
         ),
         "token": (_TEXT, "Where the page before ended; take it from its 'next' link."),
-    }
-)
-SEARCH_PARAMETERS: MappingProxyType[str, tuple[dict[str, Any], str]] = MappingProxyType(
-    {
-        **ITEM_PARAMETERS,
         "intersects": (_TEXT, "Only scenes that meet this GeoJSON geometry."),
         "ids": (_TEXTS, "Ids of scenes."),
         "collections": (_TEXTS, "Ids of collections."),

@@ -6,6 +6,7 @@ from typing import Any
 from layers.access import Viewer, may_know
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition, Slot, StyleLayer
+from layers.feature_query import BBox
 from layers.map_definition import MapDefinition, MapLayer
 from tiles.style_values import Language, expand, images_in
 from tiles.tileset import layer_tiles
@@ -70,6 +71,7 @@ def compose_layer_style(
     *,
     tiles_url: str,
     sprite_url: str,
+    bounds: BBox | None,
 ) -> dict[str, Any]:
     """Return the MapLibre style of one layer alone, to be laid over any map.
 
@@ -79,6 +81,7 @@ def compose_layer_style(
         language: Language of names.
         tiles_url: Template of its tiles' address, with ``{z}``, ``{x}`` and ``{y}``.
         sprite_url: Address of the icons.
+        bounds: West, south, east, north in degrees of its features: elsewhere it has no tiles.
 
     Raises:
         DefinitionError: If a style entry's short form names what the layer does not have.
@@ -92,6 +95,7 @@ def compose_layer_style(
         "tiles": [tiles_url],
         "minzoom": tileset.min_zoom,
         "maxzoom": tileset.max_zoom,
+        **({"bounds": list(bounds)} if bounds is not None else {}),
     }
     title = layer.title.zh if language is Language.CHINESE else layer.title.en
     if language is Language.BOTH:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -43,6 +44,8 @@ _MAPBOX = Representation(("mapbox", "json"), (MAPBOX, "application/json"))
 _SLD_10 = Representation(("sld10",), (SLD_10,))
 _SLD_11 = Representation(("sld11", "sld"), (SLD_11, "application/vnd.ogc.sld+xml"))
 _FORMS = (_MAPBOX, _SLD_11, HTML, _SLD_10)
+#: Stands for the address of the icons.
+_ICONS = b"urn:onemap:icons"
 _WANTS_10 = re.compile(r'sld\+xml\s*;\s*version\s*=\s*"?1\.0')
 _WANTS_11 = re.compile(r'sld\+xml\s*;\s*version\s*=\s*"?1\.1')
 _STYLE_EXTRA: dict[str, Any] = {
@@ -191,25 +194,39 @@ async def _style_answer(
     if form is HTML:
         links = style_entry(found, address)["links"]
         body = legend_page(found, service.catalogue, links, base)
-        written = page(both(found.title), body, lead=both(found.abstract), home=f"{base}/api")
+        written = page(
+            both(found.title),
+            body,
+            lead=f"{found.abstract.zh}\n{found.abstract.en}",
+            home=f"{base}/api",
+        )
         return bytes_answer(request, written, HTML.media_type)
     if form is _MAPBOX:
-        value = _maplibre(service, viewer, found, language, base)
+        value = await _maplibre(service, viewer, found, language, base)
         return json_answer(request, value, media_type=MAPBOX)
     if form.media_type not in {media_type for _, media_type, _ in encodings(found)}:
         raise InvalidParameter(f"f: '{found.id}' is of features of any geometry, SLD has no such")
     dialect = sld_symbols.SLD_10 if form is _SLD_10 else sld_symbols.SLD_11
-    drawer = sld_symbols.Drawer(dialect, f"{base}/sprites/icons")
-    # The style of a map of many layers takes some hundredths of a second.
-    sheet = await asyncio.to_thread(
-        lambda: write_sld(
-            found.id,
-            found.title,
-            [layer_stylesheet(layer, service.catalogue, drawer) for layer in found.layers],
-            dialect,
-        )
-    )
+    sheet = await _sld(service, found, dialect)
+    # The address of the icons is the only part that depends on the request.
+    sheet = sheet.replace(_ICONS, escape(f"{base}/sprites/icons").encode())
     return bytes_answer(request, sheet, form.media_type)
+
+
+async def _sld(service: Service, found: Style, dialect: sld_symbols.Dialect) -> bytes:
+    key = (found.id, tuple(layer.name for layer in found.layers), dialect.version)
+    if key not in service.stylesheets:
+        drawer = sld_symbols.Drawer(dialect, _ICONS.decode())
+        # The style of a map of many layers takes a tenth of a second.
+        service.stylesheets[key] = await asyncio.to_thread(
+            lambda: write_sld(
+                found.id,
+                found.title,
+                [layer_stylesheet(layer, service.catalogue, drawer) for layer in found.layers],
+                dialect,
+            )
+        )
+    return service.stylesheets[key]
 
 
 def _form(request: Request, wanted: str | None) -> Representation:
@@ -221,7 +238,7 @@ def _form(request: Request, wanted: str | None) -> Representation:
     return form
 
 
-def _maplibre(
+async def _maplibre(
     service: Service, viewer: Viewer, found: Style, language: Language, base: str
 ) -> dict[str, Any]:
     sprite_url = f"{base}/sprites/onemap"
@@ -236,8 +253,14 @@ def _maplibre(
         )
     (layer,) = found.layers
     tiles = f"{base}/api/collections/{layer.name}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}"
+    extent = await service.reader.extent(layer, viewer)
     return compose_layer_style(
-        service.catalogue, layer, language, tiles_url=tiles, sprite_url=sprite_url
+        service.catalogue,
+        layer,
+        language,
+        tiles_url=tiles,
+        sprite_url=sprite_url,
+        bounds=extent.bbox,
     )
 
 

@@ -1,5 +1,6 @@
 """Imagery scenes as a STAC API 1.0.0."""
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -22,7 +23,6 @@ from api.stac_documents import (
     landing_document,
 )
 from api.stac_request import (
-    ITEM_PARAMETERS,
     MOST_JSON,
     SEARCH_PARAMETERS,
     SceneSearch,
@@ -33,6 +33,9 @@ from api.stac_request import (
 from layers.access import Viewer
 
 router = APIRouter(prefix="/stac", tags=["Imagery"])
+_PARAMETERS = [
+    query_parameter(name, text, schema) for name, (schema, text) in SEARCH_PARAMETERS.items()
+]
 _ITEMS = answers(GEOJSON, description="A page of scenes.")
 _SEARCH_BODY: dict[str, Any] = {
     "required": True,
@@ -111,9 +114,7 @@ async def collection(
     "/collections/{collection_id}/items",
     summary="Scenes of a series",
     openapi_extra={
-        "parameters": [
-            query_parameter(name, text, schema) for name, (schema, text) in ITEM_PARAMETERS.items()
-        ],
+        "parameters": _PARAMETERS,
         "responses": _ITEMS,
     },
 )
@@ -121,7 +122,8 @@ async def items(
     request: Request, collection_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return a page of a series' scenes, the youngest first."""
-    wanted, parameters = read_search(request.scope["query_string"], ITEM_PARAMETERS)
+    # Common clients say the collection once more, so every parameter of the search is known.
+    wanted, parameters = read_search(request.scope["query_string"], SEARCH_PARAMETERS)
     finder = _finder(service, viewer)
     series = await finder.series(collection_id)
     found = await finder.search(_within(wanted, series.id))
@@ -154,10 +156,7 @@ async def item(
     "/search",
     summary="Search for scenes",
     openapi_extra={
-        "parameters": [
-            query_parameter(name, text, schema)
-            for name, (schema, text) in SEARCH_PARAMETERS.items()
-        ],
+        "parameters": _PARAMETERS,
         "responses": _ITEMS,
     },
 )
@@ -195,9 +194,8 @@ async def search_with_json(request: Request, service: TheService, viewer: TheVie
 
 
 def _within(wanted: SceneSearch, collection_id: str) -> SceneSearch:
-    return SceneSearch(
-        (collection_id,), None, wanted.bbox, None, wanted.at, wanted.limit, wanted.after
-    )
+    named = wanted.collections is None or collection_id in wanted.collections
+    return replace(wanted, collections=(collection_id,) if named else ())
 
 
 def _page(request: Request, found: FoundScenes, parameters: dict[str, str]) -> Response:

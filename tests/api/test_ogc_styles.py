@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.api.test_documents import get
+from tests.api.town import COLUMNS, ROWS, SOUTH, STEP, WEST
 
 MAPBOX = "application/vnd.mapbox.style+json"
 SLD = "application/vnd.ogc.sld+xml"
@@ -50,7 +51,10 @@ def test_a_layers_own_style_has_its_own_tiles(client: httpx.Client) -> None:
     assert style["name"] == "地块"
     assert [entry["id"] for entry in style["layers"]] == ["plot.fill", "plot.outline"]
     template = style["sources"]["onemap"]["tiles"][0]
-    address = template.format(z=14, x=13394, y=6762)
+    assert style["sources"]["onemap"]["bounds"] == pytest.approx(
+        [WEST, SOUTH, WEST + COLUMNS * STEP, SOUTH + ROWS * STEP]
+    )
+    address = template.format(z=14, x=13394, y=6767)
     assert client.get(address).status_code in (200, 204)
     town = get(client, "/api/styles/town")
     assert town["layers"][0]["type"] == "background"

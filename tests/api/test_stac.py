@@ -127,6 +127,10 @@ def test_pages_follow_each_other(scene_service: httpx.Client) -> None:
     second = scene_service.post(following["href"], json={"limit": 4, **following["body"]}).json()
     assert ids(second) == ["S/1", "S/0"]
     assert ids(get(scene_service, f"{GF_1}/items", limit="2")) == ["S/4", "S/2"]
+    # As pystac-client asks, and what contradicts the address.
+    both = f"{GF_1}/items?collections=imagery_scene.GF-1&limit=1"
+    assert ids(get(scene_service, both)) == ["S/4"]
+    assert ids(get(scene_service, f"{GF_1}/items?collections=imagery_scene.GF-2")) == []
 
 
 @pytest.mark.parametrize(
