@@ -27,14 +27,21 @@ from layers.tables import STORAGE_SRID, TILE_SRID
 GeometryForm = Literal["wkb", "geojson"] | None
 
 
-def _matching(query: FeatureQuery) -> tuple[Subquery, list[ColumnElement[bool]]]:
-    """Return the rows of a query, before paging, and the conditions on them."""
+def _matching(
+    query: FeatureQuery, *, roughly: bool = False
+) -> tuple[Subquery, list[ColumnElement[bool]]]:
+    """Return the rows of a query, before paging, and the conditions on them.
+
+    Args:
+        query: The query.
+        roughly: Whether features count whose box alone meets the query's.
+    """
     layer = query.layer
     access = access_class(layer, query.viewer)
     in_order = not is_spatial(query)
     rows = layer_rows(layer, access, query.at, query.as_of, query.bbox, in_order=in_order)
     conditions: list[ColumnElement[bool]] = []
-    if query.bbox is not None:
+    if query.bbox is not None and not roughly:
         conditions.append(func.ST_Intersects(rows.c.geom, _searched(query, query.bbox)))
     if query.heights is not None and layer.geometry.z:
         low, high = query.heights
@@ -168,8 +175,11 @@ def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
 
 
 def matching_rows(query: FeatureQuery) -> Select[Any]:
-    """Return a statement with as many rows as a query has, for the planner's estimate."""
-    rows, conditions = _matching(query)
+    """Return a statement with about as many rows as a query has, for the planner's estimate.
+
+    The planner takes the exact relation to a box for a further one, and estimates too few.
+    """
+    rows, conditions = _matching(query, roughly=True)
     return select(literal(1)).select_from(rows).where(*conditions)
 
 

@@ -94,8 +94,13 @@ def figure(client: httpx.Client, line: str) -> float:
 
 @pytest.mark.parametrize(
     "path",
-    [never_asked(1), "/api/collections/lane/items?limit=3", own_tile("lane", 2)],
-    ids=["tile", "features", "framework's tile"],
+    [
+        never_asked(1),
+        "/api/collections/lane/items?limit=3&sortby=-name&filter=number%3E1",
+        "/api/collections/lane/items?limit=3&f=csv",
+        own_tile("lane", 2),
+    ],
+    ids=["tile", "features", "export", "framework's tile"],
 )
 def test_the_query_of_a_client_that_goes_is_cancelled(
     path: str, server: Callable[..., httpx.Client], town_database: str
@@ -178,6 +183,20 @@ def test_a_full_queue_answers_at_once(
         assert figure(client, 'onemap_pool_given_up_total{reason="queue_full"}') == 1
         # Somebody else still gets a place in the line.
         assert client.get(own_tile("plot", 300)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["lane/items?limit=3", "lane/items?limit=3&f=csv", "lane/items/1"])
+def test_features_beyond_a_full_queue_are_to_be_asked_for_later(
+    path: str, server: Callable[..., httpx.Client], town_database: str
+) -> None:
+    client = server(pool_queue=1, pool_size=1)
+    with ThreadPoolExecutor(2) as crowd, held_back(town_database):
+        for number in range(2):
+            crowd.submit(client.get, f"/api/collections/lane/items?limit={number + 1}")
+        until(lambda: figure(client, "onemap_pool_waiting") == 1)
+        answer = client.get(f"/api/collections/{path}")
+        assert (answer.status_code, answer.json()["title"]) == (503, "Database busy")
+        assert int(answer.headers["retry-after"]) > 0
 
 
 def test_a_tile_s_query_has_a_limit_of_its_own(

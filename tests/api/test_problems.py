@@ -130,7 +130,7 @@ CASES: list[tuple[str, int, str, str]] = [
     ("/api/collections/plot/items?code=%00", 400, "Invalid parameter", "code"),
     ("/api/collections/plot/items?code=%ff", 400, "Invalid parameter", "UTF-8"),
     ("/api/collections/plot/items?" + "&".join(["limit=1"] * 101), 400, "Invalid parameter", "100"),
-    ("/api/collections/plot/items?f=shapefile", 400, "Invalid parameter", "f"),
+    ("/api/collections/plot/items?f=mapinfo", 400, "Invalid parameter", "f"),
     ("/api/codes/nothing", 404, "Unknown code list", "'nothing'"),
     ("/api/maps/nothing", 404, "Unknown map", "'nothing'"),
     ("/styles/nothing.json", 404, "Unknown map", "'nothing'"),
