@@ -8,11 +8,13 @@ from gis.systems import CGCS2000, CRS84
 from gis.times import BEIJING
 from layers.access import AccessClass
 from layers.definition import Bilingual, FieldDefinition, FieldType, GeometryType, LayerDefinition
+from layers.filters import GEOMETRY, ID
 from layers.reading import LayerExtent
 
 _JSON = "application/json"
 _SCHEMA = "application/schema+json"
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+_ID_SCHEMA = {"type": "integer", "x-ogc-role": "id"}
 JSON_TYPES: dict[FieldType, dict[str, str]] = {
     FieldType.TEXT: {"type": "string"},
     FieldType.INTEGER: {"type": "integer"},
@@ -127,7 +129,8 @@ def queryables(layer: LayerDefinition, access: AccessClass, home: str) -> dict[s
         "title": both(layer.title),
         "properties": {
             **_field_schemas(layer, access, home),
-            "geometry": _geometry_schema(layer),
+            ID: _ID_SCHEMA,
+            GEOMETRY: _geometry_schema(layer),
         },
         "additionalProperties": False,
     }
@@ -166,8 +169,8 @@ def schema(layer: LayerDefinition, access: AccessClass, home: str) -> dict[str, 
         "$id": f"{home}/collections/{layer.name}/schema",
         "description": both(layer.abstract),
         "properties": {
-            "id": {"type": "integer", "x-ogc-role": "id", "readOnly": True},
-            "geometry": _geometry_schema(layer),
+            ID: {**_ID_SCHEMA, "readOnly": True},
+            GEOMETRY: _geometry_schema(layer),
             **fields,
         },
         "required": [field.name for field in layer.fields if field.required],

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.export_registry import export_formats, export_options
 from gis.systems import CRS84
-from layers.filters import LANGUAGES, TEXT
+from layers.filters import ID, LANGUAGES, TEXT
 
 DEFAULT_LIMIT = 10
 #: Larger limits are answered with this many features (OGC 17-069r4, 7.15.2).
@@ -71,6 +71,7 @@ PAGE_PARAMETERS: Parameters = MappingProxyType(
             },
             "The most features in the answer.",
         ),
+        ID: ({"type": "integer"}, "Only the feature of this id."),
         "cursor": (_TEXT, "Where the page before ended; take it from its 'next' link."),
         **ITEM_PARAMETERS,
         "f": (

@@ -12,9 +12,12 @@ from layers.access import AccessClass, Viewer, access_class
 from layers.definition import LayerDefinition
 from layers.errors import UnknownField
 from layers.feature_query import FeatureQuery, SortKey
-from layers.filters import LANGUAGES, TEXT, Filter, read_filter
+from layers.filters import ID, LANGUAGES, TEXT, Filter, read_filter
 
 _MOST_SORT_KEYS = 8
+
+
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def page_request(
     query = replace(
         _within(request.query, parameters, systems),
         equals=equals,
+        feature_id=_id(parameters.get(ID)),
         filter=_filter(parameters, systems),
         sort=_sort(parameters.get("sortby"), access),
         with_geometry=not _flag("skipGeometry", parameters.get("skipGeometry")),
@@ -157,10 +161,18 @@ def _flag(parameter: str, text: str | None) -> bool:
     return text == "true"
 
 
+def _id(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise InvalidParameter(f"{ID}: '{text[:80]}' is no feature's id")
+    return int(text)
+
+
 def _limit(text: str | None) -> int | None:
     if text is None:
         return None
     digits = text.removeprefix("+").strip()
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or int(digits) < 1:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _MOST_DIGITS or int(digits) < 1:
         raise InvalidParameter(f"limit: '{text[:80]}' is not a whole number from 1 to {MAX_LIMIT}")
     return int(digits)

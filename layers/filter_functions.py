@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from geoalchemy2 import Geography
 from sqlalchemy import BigInteger, ColumnElement, Double, Numeric, Text, case, cast, extract, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -20,7 +19,6 @@ from layers.filter_values import (
     lowered,
     raised,
 )
-from layers.tables import STORAGE_SRID
 
 _Sql = ColumnElement[Any]
 _GEOMETRY = (Kind.GEOMETRY,)
@@ -71,7 +69,7 @@ class FilterFunction:
 
 
 def _on_ellipsoid(geometry: _Sql) -> _Sql:
-    return cast(geometry, Geography(srid=STORAGE_SRID))
+    return func.geography(geometry)
 
 
 def _calendar(part: str) -> Callable[[_Sql], _Sql]:

@@ -124,7 +124,7 @@ def test_queryables_are_the_visible_fields(client: httpx.Client) -> None:
     answer = client.get("/api/collections/plot/queryables")
     assert answer.headers["content-type"] == "application/schema+json"
     body = answer.json()
-    assert list(body["properties"]) == ["code", "use", "area", "surveyed", "geometry"]
+    assert list(body["properties"]) == ["code", "use", "area", "surveyed", "id", "geometry"]
     assert body["properties"]["geometry"]["format"] == "geometry-multipolygon"
     assert body["properties"]["area"] == {
         "title": "面积 / Area",
@@ -252,4 +252,4 @@ def test_hidden_fields_stand_in_no_schema() -> None:
     for layer in load_catalogue().layers.values():
         access = access_class(layer, ANONYMOUS)
         shown = queryables(layer, access, "https://map.example/api")["properties"]
-        assert tuple(shown) == (*access.fields, "geometry")
+        assert tuple(shown) == (*access.fields, "id", "geometry")

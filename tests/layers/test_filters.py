@@ -4,7 +4,7 @@ import time
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.access import ANONYMOUS, Viewer, access_class
@@ -231,6 +231,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=4000).map(" ".join))
 def test_no_text_takes_long_or_breaks_the_reader(text: str) -> None:
     began = time.perf_counter()
