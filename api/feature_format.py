@@ -9,7 +9,8 @@ from api.negotiation import Representation
 from layers.definition import LayerDefinition
 from layers.feature_counts import FeatureCount
 from layers.feature_query import FeatureQuery
-from layers.reading import FeatureRow, Lineage
+from layers.feature_rows import FeatureRow, FeatureRows
+from layers.reading import Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class FeaturePageDocument:
     """A page of features, ready to be written."""
 
     layer: LayerDefinition
-    features: list[FeatureRow]
+    features: FeatureRows
     #: How many match in all, where that is known or estimated.
     matched: FeatureCount | None
     stamp: datetime

@@ -16,7 +16,7 @@ from layers.access import access_class
 from layers.definition import FieldDefinition, FieldType, LayerDefinition
 from layers.feature_counts import FeatureCount
 from layers.feature_query import FeatureQuery
-from layers.reading import FeatureRow
+from layers.feature_rows import FeatureRow
 
 #: A page shows this many characters of a long text.
 _LONGEST_CELL = 120

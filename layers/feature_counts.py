@@ -7,6 +7,7 @@ import orjson
 from layers.errors import QueryTimeout
 from layers.feature_query import FeatureQuery
 from layers.feature_selection import feature_count, matching_rows
+from layers.page_statements import PageStatements
 from layers.pool import ReadingPool
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg, explain_statement
@@ -22,7 +23,10 @@ class FeatureCount:
 
 
 async def count_features(
-    pool: ReadingPool, query: FeatureQuery, settings: LayersSettings
+    pool: ReadingPool,
+    query: FeatureQuery,
+    settings: LayersSettings,
+    statements: PageStatements,
 ) -> FeatureCount:
     """Return how many features a query has.
 
@@ -34,7 +38,8 @@ async def count_features(
     """
     limit = settings.count_limit
     share = f"items/{query.layer.name}"
-    sql, values = compile_for_asyncpg(feature_count(query, limit))
+    kept = statements.count(query, limit)
+    sql, values = kept or compile_for_asyncpg(feature_count(query, limit))
     floor = 0
     try:
         rows = await pool.fetch_text(sql, values, share, settings.count_timeout_s)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     DateTime,
     Subquery,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     or_,
     tuple_,
 )
+from sqlalchemy.types import TypeEngine
 
 from layers.access import access_class
 from layers.cursors import Cursor
@@ -80,14 +82,19 @@ def feature_order(
     return [*order, *((desc(column) for column in ids) if backwards else ids)]
 
 
+def bound_value(value: Any, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return a value as one to bind; what is bound later stays as it is."""
+    return value if isinstance(value, ColumnElement) else literal(value, kind)
+
+
 def beyond(query: FeatureQuery, rows: Subquery, cursor: Cursor) -> list[ColumnElement[bool]]:
     """Return the conditions of the rows that come behind a place, or before it if it says so."""
-    place = tuple_(literal(cursor.feature_id), literal(cursor.valid_from, _TIME))
+    first = bound_value(cursor.feature_id, BigInteger())
+    place = tuple_(first, bound_value(cursor.valid_from, _TIME))
     ids = tuple_(rows.c.feature_id, rows.c.valid_from)
     behind = ids < place if cursor.backwards else ids > place
     if not query.sort:
         # Implied, and what lets an index on the id alone begin there.
-        first = literal(cursor.feature_id)
         edge = rows.c.feature_id <= first if cursor.backwards else rows.c.feature_id >= first
         return [behind, edge]
     condition: ColumnElement[bool] = behind

@@ -27,19 +27,29 @@ from layers.tables import STORAGE_SRID, TILE_SRID
 GeometryForm = Literal["wkb", "geojson"] | None
 
 
-def _matching(
-    query: FeatureQuery, *, roughly: bool = False
+def matching(
+    query: FeatureQuery, *, roughly: bool = False, with_place: bool = False
 ) -> tuple[Subquery, list[ColumnElement[bool]]]:
     """Return the rows of a query, before paging, and the conditions on them.
 
     Args:
-        query: The query.
+        query: The query; its box and the values that fields must have may be expressions, bound
+            later.
         roughly: Whether features count whose box alone meets the query's.
+        with_place: Whether the rows say where they lie.
     """
     layer = query.layer
     access = access_class(layer, query.viewer)
     in_order = not is_spatial(query)
-    rows = layer_rows(layer, access, query.at, query.as_of, query.bbox, in_order=in_order)
+    rows = layer_rows(
+        layer,
+        access,
+        query.at,
+        query.as_of,
+        query.bbox,
+        in_order=in_order,
+        with_place=with_place,
+    )
     conditions: list[ColumnElement[bool]] = []
     if query.bbox is not None and not roughly:
         conditions.append(func.ST_Intersects(rows.c.geom, _searched(query, query.bbox)))
@@ -48,7 +58,8 @@ def _matching(
         conditions += [func.ST_ZMax(rows.c.geom) >= low, func.ST_ZMin(rows.c.geom) <= high]
     for name, text in query.equals:
         visible_fields(layer, access, (name,))
-        conditions.append(rows.c[name] == read_value(layer.field(name), text))
+        value = text if isinstance(text, ColumnElement) else read_value(layer.field(name), text)
+        conditions.append(rows.c[name] == value)
     if query.filter is not None:
         columns = dict(rows.c.items())
         conditions.append(filter_condition(query.filter, layer, access, columns, rows.c.geom))
@@ -95,27 +106,35 @@ def feature_rows(
     return _rows(query, form, backwards=backwards)
 
 
+def output_columns(
+    query: FeatureQuery, rows: Subquery, form: GeometryForm
+) -> list[ColumnElement[Any]]:
+    """Return the columns that ``feature_rows`` has of a query's rows."""
+    geometry = _geometry(query, rows, form)
+    return [
+        rows.c.feature_id,
+        rows.c.version,
+        rows.c.valid_from,
+        rows.c.valid_to,
+        rows.c.load_id,
+        rows.c.source_row,
+        *([] if geometry is None else [geometry.label("geometry")]),
+        *(rows.c[name] for name in selected_fields(query)),
+    ]
+
+
 def _rows(
     query: FeatureQuery, form: GeometryForm, *, backwards: bool = False, with_keys: bool = False
 ) -> Select[Any]:
-    rows, conditions = _matching(query)
+    rows, conditions = matching(query)
     if query.after is not None:
         cursor = read_cursor(query, query.after)
         backwards = cursor.backwards
         conditions += beyond(query, rows, cursor)
-    fields = selected_fields(query)
-    geometry = _geometry(query, rows, form)
     keys = sort_columns(query, rows) if with_keys else []
     return (
         select(
-            rows.c.feature_id,
-            rows.c.version,
-            rows.c.valid_from,
-            rows.c.valid_to,
-            rows.c.load_id,
-            rows.c.source_row,
-            *([] if geometry is None else [geometry.label("geometry")]),
-            *(rows.c[name] for name in fields),
+            *output_columns(query, rows, form),
             *(column.label(_key_name(number)) for number, column in enumerate(keys)),
         )
         .where(*conditions)
@@ -169,7 +188,7 @@ def _geometry(query: FeatureQuery, rows: Subquery, form: GeometryForm) -> Column
 
 def feature_count(query: FeatureQuery, limit: int) -> Select[Any]:
     """Return the statement that counts the features of a query, walking ``limit`` + 1 at most."""
-    rows, conditions = _matching(query)
+    rows, conditions = matching(query)
     capped = select(literal(1)).select_from(rows).where(*conditions).limit(limit + 1)
     return select(func.count()).select_from(capped.subquery("capped"))
 
@@ -179,7 +198,7 @@ def matching_rows(query: FeatureQuery) -> Select[Any]:
 
     The planner takes the exact relation to a box for a further one, and estimates too few.
     """
-    rows, conditions = _matching(query, roughly=True)
+    rows, conditions = matching(query, roughly=True)
     return select(literal(1)).select_from(rows).where(*conditions)
 
 

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnClause,
     ColumnElement,
     DateTime,
     Select,
     Subquery,
     Table,
+    column,
     func,
     literal,
     select,
@@ -52,6 +54,7 @@ def layer_rows(
     columns: tuple[str, ...] | None = None,
     *,
     in_order: bool = False,
+    with_place: bool = False,
 ) -> Subquery:
     """Return the versions of a layer's features that hold at a time.
 
@@ -63,6 +66,7 @@ def layer_rows(
         bbox: Only features whose box meets this one (degrees).
         columns: The fields wanted; ``None`` is all visible ones.
         in_order: Whether the first few by feature id are wanted, whatever the time.
+        with_place: Whether to add ``place``, where a row lies at this moment.
 
     Returns:
         A subquery with the system columns, the fields, ``geom`` and ``tile_geom``.
@@ -73,6 +77,7 @@ def layer_rows(
         *(table.c[name] for name in SYSTEM_COLUMNS),
         *(table.c[name] for name in names),
         *_geometry_columns(table, access),
+        *([_place(table)] if with_place else []),
     ]
     near = meets(table.c.geom, bbox) if bbox is not None else []
     current = select(*wanted).where(is_current(table), *near)
@@ -87,6 +92,12 @@ def layer_rows(
     # Two branches, each over the partial index made for it.
     past = select(*wanted).where(is_closed(table), *near, *holds)
     return union_all(current.where(*holds), past).subquery(layer.name)
+
+
+def _place(table: Table) -> ColumnElement[Any]:
+    place: ColumnClause[Any] = column("ctid")
+    place.table = table
+    return place.label("place")
 
 
 def held_rows(layer: LayerDefinition, access: AccessClass, at: datetime | Interval) -> Subquery:

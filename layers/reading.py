@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -12,13 +12,14 @@ from sqlalchemy import ClauseElement, func, literal, select
 from gis.times import BEIJING
 from layers.access import ANONYMOUS, Viewer, access_class
 from layers.catalogue import Catalogue
-from layers.cursors import read_cursor, write_cursor
+from layers.cursors import Cursor, read_cursor, write_cursor
 from layers.definition import LayerDefinition
 from layers.errors import FeatureNotFound, LoadNotFound, OneMapError
 from layers.feature_batches import FeatureBatch, feature_batches
 from layers.feature_copy import feature_copy
 from layers.feature_counts import FeatureCount, count_features
 from layers.feature_query import BBox, FeatureQuery
+from layers.feature_rows import FeatureRow, FeatureRows
 from layers.feature_selection import (
     GeometryForm,
     feature_count,
@@ -30,6 +31,7 @@ from layers.feature_selection import (
 )
 from layers.load_notices import LoadNotices
 from layers.load_records import LoadRecord, LoadSelection, load_query, loads_query, read_record
+from layers.page_statements import PageStatements
 from layers.pool import PoolFigures, ReadingPool
 from layers.readiness import shortcomings
 from layers.settings import LayersSettings
@@ -38,34 +40,15 @@ from layers.system_tables import layer_table, load_table
 from layers.tile_news import TileChange, TileNews, database_identity, read_tile_changes
 from layers.version_watch import VersionWatch
 
-#: asyncpg gives PostgreSQL's "infinity" as the largest time there is.
-_FOREVER_YEAR = MAXYEAR
 #: Beyond it no load is looked for: the database's own largest number.
 _LARGEST_ID = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureRow:
-    """One version of a feature."""
-
-    id: int
-    #: A GeoJSON geometry in the query's system; ``null`` where there is none, or none is wanted.
-    geometry_json: bytes
-    properties: dict[str, object]
-    version: int
-    valid_from: datetime
-    #: ``None`` while it is still so.
-    valid_to: datetime | None
-    load_id: int
-    #: The row of the load's file, counted from 1.
-    source_row: int
 
 
 @dataclass(frozen=True, slots=True)
 class FeaturePage:
     """One page of features in the order of its query."""
 
-    features: list[FeatureRow]
+    features: FeatureRows
     #: The cursor of the next page; ``None`` on the last.
     next: str | None
     #: The cursor of the page before; ``None`` on the first.
@@ -108,6 +91,7 @@ class CityReader:
         self.catalogue = catalogue
         self._settings = settings
         self._pool = ReadingPool(settings)
+        self._statements = PageStatements()
         self._watch = VersionWatch(settings)
 
     @classmethod
@@ -204,20 +188,32 @@ class CityReader:
             UnknownLayer, UnknownField, InvalidValue: If the query cannot be.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
-        share = f"items/{query.layer.name}"
-        found = await self._pool.fetch(feature_page(query), share)
-        backwards = query.after is not None and read_cursor(query, query.after).backwards
+        cursor = None if query.after is None else read_cursor(query, query.after)
+        found = await self._page_records(query, cursor)
+        backwards = cursor is not None and cursor.backwards
         records, more = found[: query.limit], len(found) > query.limit
         if backwards:
             records.reverse()
         following = more or backwards
         preceding = more if backwards else query.after is not None
+        matched = found[0].get("matched") if found else None
         return FeaturePage(
-            _feature_rows(query, records),
+            FeatureRows(records, selected_fields(query), has_geometry=query.with_geometry),
             _cursor_at(query, records[-1:], backwards=False) if following else None,
             _cursor_at(query, records[:1], backwards=True) if preceding else None,
-            await self._count(query, None if more else len(records)),
+            await self._count(query, None if more else len(records))
+            if matched is None
+            else FeatureCount(matched, True),
         )
+
+    async def _page_records(
+        self, query: FeatureQuery, cursor: Cursor | None
+    ) -> list[asyncpg.Record]:
+        share = f"items/{query.layer.name}"
+        kept = self._statements.page(query, cursor)
+        if kept is None:
+            return await self._pool.fetch(feature_page(query), share)
+        return await self._pool.fetch_text(kept.sql, kept.values, share, plan_once=kept.plan_once)
 
     async def _count(self, query: FeatureQuery, found: int | None) -> FeatureCount | None:
         """Return how many features a query has, of whose first page so many are all there are."""
@@ -227,7 +223,7 @@ class CityReader:
             return None
         if found is not None:
             return FeatureCount(found, True)
-        return await count_features(self._pool, query, self._settings)
+        return await count_features(self._pool, query, self._settings, self._statements)
 
     def batches(
         self,
@@ -290,7 +286,7 @@ class CityReader:
             raise FeatureNotFound(
                 f"{query.layer.name} has no feature {query.feature_id} at that time"
             )
-        return _feature_rows(query, records)[0]
+        return FeatureRows(records, selected_fields(query), has_geometry=query.with_geometry)[0]
 
     async def lineage(self, feature: FeatureRow) -> Lineage:
         """Return which load, file, row and operator a version of a feature came from."""
@@ -394,23 +390,3 @@ def _cursor_at(
     if not records:
         return None
     return write_cursor(query, place_of(query, records[0], backwards=backwards))
-
-
-def _feature_rows(query: FeatureQuery, records: Sequence[asyncpg.Record]) -> list[FeatureRow]:
-    fields = selected_fields(query)
-    return [_feature_row(record, fields) for record in records]
-
-
-def _feature_row(record: asyncpg.Record, fields: tuple[str, ...]) -> FeatureRow:
-    valid_to = record["valid_to"]
-    geometry = record.get("geometry")
-    return FeatureRow(
-        id=record["feature_id"],
-        geometry_json=geometry.encode() if geometry is not None else b"null",
-        properties={name: record[name] for name in fields},
-        version=record["version"],
-        valid_from=record["valid_from"],
-        valid_to=None if valid_to.year == _FOREVER_YEAR else valid_to,
-        load_id=record["load_id"],
-        source_row=record["source_row"],
-    )

@@ -10,7 +10,6 @@ See docs/benchmarks.md for what is compared and how. The table goes to standard 
 import argparse
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.features.city import FIELDS, Parcels, cluster, loaded
@@ -200,11 +199,7 @@ def main() -> int:
     server = cluster()
     with server.running():
         run(options, server, report)
-    target = peers.ROOT / ".onemap" / "benchmarks" / f"features-{datetime.now(UTC):%Y%m%d-%H%M}.md"
-    target.write_text(report.text(), encoding="utf-8")
-    sys.stdout.write(report.text())
-    sys.stderr.write(f"written to {target}\n")
-    return 1 if report.errors else 0
+    return report.publish("features")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.tiles import bake, facts, figures, live, peers, shipped, warm
@@ -263,11 +262,7 @@ def main() -> int:
         }
         for part in parts:
             run[part](setting)
-    target = peers.ROOT / ".onemap" / "benchmarks" / f"tiles-{datetime.now(UTC):%Y%m%d-%H%M}.md"
-    target.write_text(report.text(), encoding="utf-8")
-    sys.stdout.write(report.text())
-    sys.stderr.write(f"written to {target}\n")
-    return 1 if report.errors else 0
+    return report.publish("tiles")
 
 
 if __name__ == "__main__":

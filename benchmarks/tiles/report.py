@@ -1,7 +1,10 @@
 """The report: sections of Markdown, and the errors that servers answered with."""
 
+import sys
 from collections import Counter
 from datetime import UTC, datetime
+
+from benchmarks.tiles.peers import ROOT
 
 
 class Report:
@@ -33,6 +36,14 @@ class Report:
         """Note errors; they are told at the end."""
         if errors:
             self.errors.setdefault(server, Counter()).update(errors)
+
+    def publish(self, name: str) -> int:
+        """Print the report and write it to ``.onemap/benchmarks``; return the exit status."""
+        target = ROOT / ".onemap" / "benchmarks" / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M}.md"
+        target.write_text(self.text(), encoding="utf-8")
+        sys.stdout.write(self.text())
+        sys.stderr.write(f"written to {target}\n")
+        return 1 if self.errors else 0
 
     def text(self) -> str:
         """Return the whole as Markdown."""

@@ -27,8 +27,9 @@ from layers.errors import (
 )
 from layers.feature_counts import FeatureCount
 from layers.feature_query import FeatureQuery, SortKey
+from layers.feature_rows import FeatureRow
 from layers.feature_selection import feature_page
-from layers.reading import CityReader, FeatureRow
+from layers.reading import CityReader
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
 from layers.store import LoadHeader, Store
@@ -57,7 +58,7 @@ async def _read(
 
 def features(url: str, query: FeatureQuery) -> list[FeatureRow]:
     async def ask(reader: CityReader) -> list[FeatureRow]:
-        return (await reader.page(query)).features
+        return list((await reader.page(query)).features)
 
     return read(url, query.layer, ask)
 
