@@ -13,6 +13,7 @@ from layers.reading import LayerExtent
 
 _JSON = "application/json"
 _SCHEMA = "application/schema+json"
+_GEOJSON = "application/geo+json"
 _REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 _ID_SCHEMA = {"type": "integer", "x-ogc-role": "id"}
 JSON_TYPES: dict[FieldType, dict[str, str]] = {
@@ -88,6 +89,10 @@ def _links(layer: LayerDefinition, home: str) -> list[Link]:
         # Both spellings: link relations do not depend on case, but some clients do.
         link(f"{address}/feature-schema", "describedby", _SCHEMA, "Schema of a GeoJSON feature"),
         link(f"{address}/feature-schema", "describedBy", _SCHEMA, "Schema of a GeoJSON feature"),
+        {
+            **link(f"{address}/changes?from={{from}}&to={{to}}", "related", _GEOJSON, "Changes"),
+            "templated": True,
+        },
         link(f"{address}/tiles", f"{_REL}tilesets-vector", _JSON, "Vector tiles of this layer"),
         link(f"{address}/styles", f"{_REL}styles", _JSON, "Styles of this layer"),
         *(

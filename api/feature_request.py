@@ -52,12 +52,13 @@ def page_request(
         for name, text in parameters.items()
         if name in access.fields and name not in PAGE_PARAMETERS
     )
-    limit = _limit(parameters.get("limit"))
+    limit = limit_of(parameters.get("limit"))
     query = replace(
         _within(request.query, parameters, systems),
         equals=equals,
         feature_id=_id(parameters.get(ID)),
         filter=_filter(parameters, systems),
+        filter=filter_of(parameters, systems),
         sort=_sort(parameters.get("sortby"), access),
         with_geometry=not _flag("skipGeometry", parameters.get("skipGeometry")),
         limit=DEFAULT_LIMIT if limit is None else min(limit, MAX_LIMIT),
@@ -112,7 +113,12 @@ def _within(query: FeatureQuery, parameters: dict[str, str], systems: Systems) -
     return replace(query, bbox=box.bbox, outline=box.outline, heights=box.heights)
 
 
-def _filter(parameters: dict[str, str], systems: Systems) -> Filter | None:
+def filter_of(parameters: dict[str, str], systems: Systems) -> Filter | None:
+    """Read ``filter``, ``filter-lang`` and ``filter-crs``.
+
+    Raises:
+        InvalidParameter, InvalidValue: The message names the parameter.
+    """
     language = parameters.get("filter-lang", TEXT)
     if language not in LANGUAGES:
         raise InvalidParameter(
@@ -170,6 +176,12 @@ def _id(text: str | None) -> int | None:
 
 
 def _limit(text: str | None) -> int | None:
+def limit_of(text: str | None) -> int | None:
+    """Read ``limit``: a number from 1 on, however large; ``None`` where there is none.
+
+    Raises:
+        InvalidParameter: If it is none.
+    """
     if text is None:
         return None
     digits = text.removeprefix("+").strip()

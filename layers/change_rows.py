@@ -84,9 +84,9 @@ def change_rows(
     except ValueError:
         raise InvalidValue("since: lies after the time that the map shows") from None
     shown = tuple(name for name in fields if name in access.fields)
-    touched = _touched(layer, access, interval, span.as_of, bbox)
-    before = _state(layer, access, span.since, span.as_of, touched, wanted).subquery("before")
-    after = _state(layer, access, span.at, span.as_of, touched, wanted).subquery("after")
+    touched = touched_features(layer, access, interval, span.as_of, bbox)
+    before = state_at(layer, access, span.since, span.as_of, touched, wanted).subquery("before")
+    after = state_at(layer, access, span.at, span.as_of, touched, wanted).subquery("after")
     moved = after.c.geom.is_distinct_from(before.c.geom)
     altered = or_(
         moved, *(after.c[name].is_distinct_from(before.c[name]) for name in access.fields)
@@ -122,12 +122,12 @@ def _columns(shown: tuple[str, ...]) -> tuple[str, ...]:
     return ("feature_id", *shown, "tile_geom")
 
 
-def _touched(
+def touched_features(
     layer: LayerDefinition,
     access: AccessClass,
     interval: Interval,
     as_of: datetime | None,
-    bbox: Box,
+    bbox: Box | None,
 ) -> Select[Any]:
     """Return the ids of features of which a row in the box begins or ends within the interval."""
     rows = layer_rows(layer, access, interval, as_of, bbox, ())
@@ -140,7 +140,7 @@ def _touched(
     return select(rows.c.feature_id).where(or_(begun, ended)).distinct()
 
 
-def _state(
+def state_at(
     layer: LayerDefinition,
     access: AccessClass,
     at: datetime | None,
@@ -148,6 +148,7 @@ def _state(
     touched: Select[Any],
     wanted: Filter | None,
 ) -> Select[Any]:
+    """Return the rows of some features at a time, as far as they satisfy a filter."""
     rows: Subquery = layer_rows(layer, access, at, as_of)
     statement = select(*rows.c).where(rows.c.feature_id.in_(touched))
     if wanted is None:

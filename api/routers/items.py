@@ -124,6 +124,8 @@ async def item(
     for token, media_type in (("json", "application/json"), ("html", "text/html")):
         href = f"{address}/items/{row.id}/lineage?f={token}"
         links.append(link(href, "describedby", media_type, "Where it came from"))
+        href = f"{address}/items/{row.id}/versions?f={token}"
+        links.append(link(href, "version-history", media_type, "Every version of it"))
     links.append(link(address, "collection", "application/json", "The layer"))
     document = FeatureDocument(definition, row, lineage, links, home)
     body = chosen.feature(document)

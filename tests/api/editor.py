@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
+from gis.mercator import forward
 from tests.api.town import SOUTH, STEP, WEST
 
 TOKEN = "the-token-of-the-tests-and-of-nothing-else"  # noqa: S105 -- opens nothing
 LAMPS_ONLY = "a-token-for-the-lamps-and-for-nothing-else"
 PLOTS_ONLY = "a-token-for-the-plots-and-for-nothing-else"
+#: Half the edge of the world in Web Mercator, metres.
+HALF = 20037508.342789244
 MERGE = "application/merge-patch+json"
 GEOJSON = "application/geo+json"
 
@@ -84,3 +88,12 @@ def lamp(number: int, **properties: Any) -> dict[str, Any]:
 
 def feature(geometry: dict[str, Any] | None, **properties: Any) -> dict[str, Any]:
     return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def tile_at(lon: float, lat: float, zoom: int) -> tuple[int, int]:
+    """Column and row of the tile of WebMercatorQuad at a place."""
+    x, y = (float(value[0]) for value in forward(np.array([lon]), np.array([lat])))
+    return (
+        int((HALF + x) / (2 * HALF) * 2**zoom),
+        int((HALF - y) / (2 * HALF) * 2**zoom),
+    )

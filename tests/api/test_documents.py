@@ -47,6 +47,7 @@ def test_the_routers_and_formats_found() -> None:
     assert router_modules() == (
         "archives",
         "catalogue",
+        "changes",
         "codes",
         "collections",
         "editing",

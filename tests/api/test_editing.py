@@ -11,12 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import numpy as np
 import pytest
 from sqlalchemy import text
 
 from api.edit_tokens import EditTokens
-from gis.mercator import forward
 from layers.catalogue import Catalogue
 from layers.errors import DefinitionError
 from layers.store import Store
@@ -28,6 +26,7 @@ from tests.api.editor import (
     Editor,
     feature,
     lamp,
+    tile_at,
     tokens_file,
 )
 from tests.api.town import (
@@ -482,9 +481,8 @@ def test_an_edit_is_taken_back_like_any_load(editor: Editor, edited_database: st
 def test_tiles_at_the_place_show_the_edit(editor: Editor) -> None:
     number = made(editor.post("lamp", lamp(47)))
     lon, lat = editor.get("lamp", number).json()["geometry"]["coordinates"]
-    x, y = (float(value[0]) for value in forward(np.array([lon]), np.array([lat])))
-    half, zoom = 20037508.342789244, 16
-    column, row = (int((half + x) / (2 * half) * 2**zoom), int((half - y) / (2 * half) * 2**zoom))
+    zoom = 16
+    column, row = tile_at(lon, lat, zoom)
     there = f"/tiles/town/{zoom}/{column}/{row}.mvt"
     away = f"/tiles/town/{zoom}/{column + 8}/{row - 8}.mvt"
     first, far = editor.client.get(there), editor.client.get(away)

@@ -179,7 +179,7 @@ def test_one_feature_by_its_id(client: httpx.Client) -> None:
     assert answer.headers["content-type"] == "application/geo+json"
     assert {name: feature[name] for name in listed} == listed
     rels = {entry["rel"] for entry in feature["links"]}
-    assert rels == {"self", "alternate", "collection", "describedby"}
+    assert rels == {"self", "alternate", "collection", "describedby", "version-history"}
     then = client.get(f"{PLOTS}/{listed['id']}", params={"datetime": "2014-01-01"}).json()
     assert then["properties"]["use"] == "01"
     gone = client.get(f"{PLOTS}/{listed['id']}", params={"datetime": "2011-01-01"})

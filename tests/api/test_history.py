@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.editor import Editor, lamp
+from tests.api.editor import Editor, lamp, tile_at
 from tests.api.town import SOUTH, STEP, WEST
 
 LAMPS = "/api/collections/lamp"
@@ -139,3 +139,104 @@ def test_a_history_hides_what_the_viewer_may_not_see(editor: Editor) -> None:
         assert plain.get("/api/collections/plot/items/999999/versions").status_code == 404
     seen = editor.client.get(path).json()["versions"][-1]
     assert seen["changes"]["owner"] == {"before": "某人", "after": "赵六"}
+
+
+def changes(editor: Editor, layer: str = "plot", **parameters: Any) -> dict[str, Any]:
+    answer = editor.client.get(f"/api/collections/{layer}/changes", params=parameters)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_between_two_dates_features_were_added_changed_and_removed(editor: Editor) -> None:
+    edited_lamp(editor, 105)
+    number = {"filter": "number = 105"}
+
+    def kinds(since: str, until: str) -> dict[str, int]:
+        body = changes(editor, "lamp", to=until, **{"from": since}, **number)
+        (feature,) = body["features"] or [None]
+        if feature is not None:
+            assert feature["change"] == feature["properties"]["change"]
+            assert body["counts"][feature["change"]] == body["numberMatched"] == 1
+        counts: dict[str, int] = body["counts"]
+        return counts
+
+    nothing = {"added": 0, "changed": 0, "removed": 0}
+    assert kinds("2013-01-01", "2015-01-01") == nothing | {"added": 1}
+    assert kinds("2015-01-01", "2019-01-01") == nothing | {"changed": 1}
+    assert kinds("2015-01-01", "2021-01-01") == nothing | {"removed": 1}
+    assert kinds("2013-01-01", "2021-01-01") == nothing
+    assert kinds("2021-01-01", "2023-01-01") == nothing | {"added": 1}
+    body = changes(editor, "lamp", to="2019-01-01", **{"from": "2015-01-01"}, **number)
+    (feature,) = body["features"]
+    assert feature["changes"] == {
+        "height": {"before": 4.0, "after": 6.0},
+        "kind": {"before": None, "after": "07"},
+    }
+    assert feature["geometryChange"]["moved"] == pytest.approx(11.08, abs=0.05)
+
+
+def test_changes_come_in_pages_that_hold_each_once(editor: Editor) -> None:
+    span = {"from": "2015-01-01", "to": "2019-06-01"}
+    first = changes(editor, limit=30, **span)
+    assert first["counts"] == {"added": 0, "changed": 80, "removed": 0}
+    assert first["features"][0]["changes"]["use"] == {"before": "01", "after": "07"}
+    assert first["features"][0]["geometryChanged"] is False
+    found, page = [], first
+    while True:
+        found += [one["id"] for one in page["features"]]
+        following = [one["href"] for one in page["links"] if one["rel"] == "next"]
+        if not following:
+            break
+        page = editor.client.get(following[0]).json()
+        assert "counts" not in page
+    assert len(found) == len(set(found)) == 80
+    assert found == sorted(found)
+    box = f"{WEST + 0.2 * STEP},{SOUTH + 0.2 * STEP},{WEST + 0.8 * STEP},{SOUTH + 0.8 * STEP}"
+    assert changes(editor, bbox=box, **span)["numberMatched"] == 1
+    some = changes(editor, filter="code LIKE 'P03%'", **span)
+    assert some["numberMatched"] == 10
+    assert changes(editor, asOf="2001-01-01", **span)["numberMatched"] == 0
+
+
+def test_changes_have_tiles_a_page_and_an_entity_tag(editor: Editor) -> None:
+    path = "/api/collections/plot/changes?from=2015-01-01&to=2019-06-01"
+    answer = editor.client.get(path)
+    (tiles,) = [one for one in answer.json()["links"] if one.get("templated")]
+    column, row = tile_at(WEST + STEP, SOUTH + STEP, 14)
+    place = {"tileMatrix": 14, "tileRow": row, "tileCol": column}
+    tile = editor.client.get(tiles["href"].format(**place))
+    assert tile.status_code == 200, tile.text
+    assert b"changed" in tile.content
+    tag = answer.headers["etag"]
+    assert editor.client.get(path, headers={"if-none-match": tag}).status_code == 304
+    assert editor.client.head(path).content == b""
+    page = editor.client.get(f"{path}&limit=40", headers={"accept": "text/html"}).text
+    for word in ("变更 / changed: <b>80</b>", "用途 / Use: 01 → 07", "下一页 / next page"):
+        assert word in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "from=",
+        "from=2015",
+        "from=2015-01-01/2016-01-01",
+        "from=2015-01-01&to=2014-01-01",
+        "from=2999-01-01",
+        "from=2015-01-01&from=2016-01-01",
+        "from=2015-01-01&limit=0",
+        "from=2015-01-01&cursor=x",
+        "from=2015-01-01&bbox=1,2,3",
+        "from=2015-01-01&bbox-crs=urn:no",
+        "from=2015-01-01&filter=owner%20%3D%20%271%27",
+        "from=2015-01-01&filter=((",
+        "from=2015-01-01&f=pdf",
+        "from=2015-01-01&datetime=2016-01-01",
+    ],
+)
+def test_requests_for_changes_that_cannot_be_are_refused(town: str, query: str) -> None:
+    answer = httpx.get(f"{town}/api/collections/plot/changes?{query}")
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
