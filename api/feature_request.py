@@ -57,7 +57,6 @@ def page_request(
         _within(request.query, parameters, systems),
         equals=equals,
         feature_id=_id(parameters.get(ID)),
-        filter=_filter(parameters, systems),
         filter=filter_of(parameters, systems),
         sort=_sort(parameters.get("sortby"), access),
         with_geometry=not _flag("skipGeometry", parameters.get("skipGeometry")),
@@ -175,7 +174,6 @@ def _id(text: str | None) -> int | None:
     return int(text)
 
 
-def _limit(text: str | None) -> int | None:
 def limit_of(text: str | None) -> int | None:
     """Read ``limit``: a number from 1 on, however large; ``None`` where there is none.
 
