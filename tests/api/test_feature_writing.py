@@ -130,9 +130,16 @@ def _value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _written(page: FeaturePage, layer: LayerDefinition) -> dict[str, Any]:
+def _written(page: FeaturePage, query: FeatureQuery) -> dict[str, Any]:
     document = FeaturePageDocument(
-        layer, page.features, page.matched, _SINCE, [], "http://city.example"
+        layer=query.layer,
+        query=query,
+        parameters={},
+        features=page.features,
+        matched=page.matched,
+        stamp=_SINCE,
+        links=[],
+        home="http://city.example",
     )
     written: dict[str, Any] = json.loads(FORMAT.page(document))
     return written
@@ -140,18 +147,18 @@ def _written(page: FeaturePage, layer: LayerDefinition) -> dict[str, Any]:
 
 def test_a_page_is_what_its_rows_are(city: str, layer: LayerDefinition) -> None:
     query = FeatureQuery(layer, limit=_ROWS)
-    written = _written(_ask(city, layer, lambda reader: reader.page(query)), layer)
+    written = _written(_ask(city, layer, lambda reader: reader.page(query)), query)
     assert written["features"] == _plainly(city, layer)
     assert written["numberReturned"] == _ROWS
     without = replace(query, with_geometry=False, fields=("use",), limit=7)
-    written = _written(_ask(city, layer, lambda reader: reader.page(without)), layer)
+    written = _written(_ask(city, layer, lambda reader: reader.page(without)), without)
     assert [entry["geometry"] for entry in written["features"]] == [None] * 7
     assert [entry["properties"] for entry in written["features"]] == [{"use": None}] * 5 + [
         {"use": ""}
     ] * 2
     nothing = replace(query, equals=(("code", "none"),))
     page = _ask(city, layer, lambda reader: reader.page(nothing))
-    assert _written(page, layer)["features"] == []
+    assert _written(page, nothing)["features"] == []
     assert page.matched == FeatureCount(0, True)
 
 
