@@ -7,7 +7,7 @@ SHELL := bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTHON := .venv/bin/python
-PYTHON_FOLDERS := gis layers etl tiles api cli tests data benchmarks
+PYTHON_FOLDERS := gis layers etl tiles api cli tests data benchmarks clients
 SHELL_SCRIPTS := $(wildcard scripts/*.sh) .ci/run
 
 .PHONY: help demo test test-all conformance tools check lint format types imports docker-lint shell-lint \
@@ -70,5 +70,5 @@ lock: tools ## write the lock files anew, every package at its newest allowed ve
 clean: ## remove what was built; private clusters and .venv stay
 	rm -rf build dist *.egg-info web/dist .onemap/stamps/web-build \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find gis layers etl tiles api cli tests data benchmarks -name __pycache__ -prune \
+	find $(PYTHON_FOLDERS) -name __pycache__ -prune \
 		-exec rm -rf {} +

@@ -146,7 +146,10 @@ def _methods(request: Request) -> list[str]:
     found: set[str] = set()
     for router in all_routers():
         for route in router.routes:
-            if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            # The web client's files are whatever no other route serves.
+            if not isinstance(route, Route) or route.path == "/{path:path}":
+                continue
+            if route.matches(request.scope)[0] is not Match.NONE:
                 found |= route.methods or set()
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 

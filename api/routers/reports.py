@@ -85,7 +85,12 @@ async def report(
             query_parameter(
                 "limit",
                 "The most features in the answer.",
-                {"type": "integer", "minimum": 0, "default": _FEW_CHANGES},
+                {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": _MOST_CHANGES,
+                    "default": _FEW_CHANGES,
+                },
             ),
             query_parameter(
                 "after",
@@ -100,6 +105,8 @@ async def diff(request: Request, load_id: str, service: TheService, viewer: TheV
     """Return features that a load added, changed and ended, by id: ``limit`` and ``after``."""
     given = read_query(request.scope["query_string"], ("f", "limit", "after"))
     limit = min(_number(given, "limit", _FEW_CHANGES), _MOST_CHANGES)
+    if limit < 1:
+        raise InvalidParameter("limit: must be 1 or more")
     after = _number(given, "after", 0)
     load, layer, access = await known_load(service.reader, service.catalogue, viewer, load_id)
     form = choose((_CHANGES, _GEOJSON), request.headers.get("accept"), given.get("f"))

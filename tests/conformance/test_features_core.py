@@ -109,11 +109,12 @@ def test_features(subject: Subject, collections: list[Document]) -> None:
     counted = 0
     for collection in collections:
         page = check_page(subject.get(items_address(collection), GEOJSON))
+        matched = page["numberMatched"]
         seen = len(page["features"])
         while following := linked(page["links"], "next"):
             page = check_page(subject.get(with_limit(following[0]["href"], 10_000), GEOJSON))
             seen += len(page["features"])
-        assert seen == page["numberMatched"], collection["id"]
+        assert seen == matched, collection["id"]
         counted += seen
     assert counted > 0
 
