@@ -15,6 +15,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    any_,
     bindparam,
     cast,
     func,
@@ -108,6 +110,7 @@ class PyramidReader:
         fields: tuple[str, ...],
         box: Box,
         recorded: tuple[int, int],
+        features: Sequence[int] | None = None,
     ) -> Versions:
         """Return all versions, of a time, whose box meets a box.
 
@@ -118,9 +121,11 @@ class PyramidReader:
             box: West, south, east, north in metres (EPSG:3857).
             recorded: First and last moment of record time; versions that were held at none of
                 them, nor closed at the first, are left out.
+            features: Only versions of these, which are few.
         """
-        template = _versions_statement(layer, source, fields)
-        rows = self._fetch(template, _box_values(source, box), recorded)
+        template = _versions_statement(layer, source, fields, by_id=features is not None)
+        wanted = _box_values(source, box) if features is None else {"features": list(features)}
+        rows = self._fetch(template, wanted, recorded)
         columns = list(zip(*rows, strict=True)) or [()] * (8 + len(fields))
         shapes = np.array(shapely.from_wkb(list(columns[0])), dtype=object)
         whole = [np.array(columns[place], dtype=np.int64) for place in (1, 3)]
@@ -135,10 +140,20 @@ class PyramidReader:
         )
         return found if near.all() else _chosen(found, near)
 
-    def held(self, layer: LayerDefinition, band: PyramidBand, cell: int) -> HeldRows:
-        """Return the rows of a cell that the pyramid holds."""
+    def held(
+        self,
+        layer: LayerDefinition,
+        band: PyramidBand,
+        cell: int,
+        features: Sequence[int] | None = None,
+    ) -> HeldRows:
+        """Return the rows of a cell that the pyramid holds, or those of ``features`` alone."""
         fields = _fields_of(layer, band)
-        rows = self._fetch(_held_statement(layer, band), {"cell": cell}, None)
+        template = _held_statement(layer, band, by_id=features is not None)
+        wanted: dict[str, Any] = {"cell": cell}
+        if features is not None:
+            wanted["features"] = list(features)
+        rows = self._fetch(template, wanted, None)
         columns = list(zip(*rows, strict=True)) or [()] * (10 + len(fields))
         return HeldRows(
             places=list(columns[0]),
@@ -189,7 +204,7 @@ async def _connect(address: str) -> asyncpg.Connection:
 
 @cache
 def _versions_statement(
-    layer: LayerDefinition, source: PyramidBand | None, fields: tuple[str, ...]
+    layer: LayerDefinition, source: PyramidBand | None, fields: tuple[str, ...], *, by_id: bool
 ) -> Template:
     table = city_table(layer) if source is None else band_table(layer, source)
     box: list[ColumnElement[float]] = [bindparam(name, type_=Double()) for name in _BOX]
@@ -200,6 +215,8 @@ def _versions_statement(
     else:
         columns = _band_columns(table)
         place = meets(table.c.geom, func.ST_MakeEnvelope(*box, TILE_SRID))
+    if by_id:
+        place = [_is_one_of(table)]
     wanted = select(
         *columns, *(table.c[name] for name in _TIMES), *(table.c[name] for name in fields)
     ).where(*place, table.c.recorded_from <= until)
@@ -230,7 +247,7 @@ def _band_columns(table: Table) -> list[ColumnElement[Any]]:
 
 
 @cache
-def _held_statement(layer: LayerDefinition, band: PyramidBand) -> Template:
+def _held_statement(layer: LayerDefinition, band: PyramidBand, *, by_id: bool) -> Template:
     table = band_table(layer, band)
     statement: Select[Any] = select(
         cast(literal_column("ctid"), Text),
@@ -245,7 +262,11 @@ def _held_statement(layer: LayerDefinition, band: PyramidBand) -> Template:
         table.c.cell == bindparam("cell", type_=BigInteger),
         table.c.recorded_to == INFINITY,
     )
-    return compile_template(statement)
+    return compile_template(statement.where(_is_one_of(table)) if by_id else statement)
+
+
+def _is_one_of(table: Table) -> ColumnElement[bool]:
+    return table.c.feature_id == any_(bindparam("features", type_=ARRAY(BigInteger)))
 
 
 def _fields_of(layer: LayerDefinition, band: PyramidBand) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
     table,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -56,7 +57,7 @@ from layers.sql import (
     rename_statement,
 )
 from layers.system_tables import layer_table, load_table, pyramid_table
-from layers.tables import city_table, is_current
+from layers.tables import city_table, is_closed, is_current
 from layers.tile_changes import Tiles
 
 #: Class of the advisory locks that let one process build a layer's pyramid ("oned").
@@ -273,7 +274,7 @@ class PyramidStore:
         """
         moment = as_moment(step.recorded_at)
         if source is None:
-            statement = changed_rows(layer, fields, moment)
+            statement = changed_rows(layer, fields, moment, _changed_features(layer, moment))
         else:
             statement = _changed_band_rows(layer, source, moment)
         with translated_errors(self._engine), self._engine.begin() as connection:
@@ -415,6 +416,21 @@ def _noting(pieces: Iterator[memoryview], failures: list[BaseException]) -> Iter
     except BaseException as error:
         failures.append(error)
         raise
+
+
+def _changed_features(layer: LayerDefinition, moment: datetime) -> Select[tuple[int]]:
+    """Return the statement for the features whose rows a load opened or closed.
+
+    Of the two branches one reads the primary key's index, the other the closed rows: with both in
+    one condition PostgreSQL reads the whole layer.
+    """
+    held = city_table(layer).c
+    at = literal(moment, _TIME)
+    closed = is_closed(city_table(layer))
+    opened = select(held.feature_id).where(held.recorded_from == at)
+    ended = select(held.feature_id).where(closed, held.recorded_to == at)
+    both = union_all(opened, ended).subquery("either")
+    return select(both.c.feature_id)
 
 
 def _changed_band_rows(layer: LayerDefinition, band: PyramidBand, moment: datetime) -> Select[Any]:

@@ -86,7 +86,10 @@ def band_indexes(
 
     return {
         "cell": Index(
-            f"{name}_cell", columns.cell, postgresql_where=columns.recorded_to == INFINITY
+            f"{name}_cell",
+            columns.cell,
+            columns.feature_id,
+            postgresql_where=columns.recorded_to == INFINITY,
         ),
         "old": by_place("old", is_closed(table)),
         "now": by_place("now", is_current(table)),

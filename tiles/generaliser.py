@@ -157,6 +157,8 @@ class Generaliser(Protocol):
     dimensions: frozenset[int]
     #: Whether ``members`` is to be shown in tiles, as ``point_count``, where it is more than one.
     counts: ClassVar[bool]
+    #: Whether rows depend only on the ground that areas cover, not on where outlines begin.
+    by_ground: ClassVar[bool]
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the zoom of the cells of a band that names none."""
@@ -168,6 +170,10 @@ class Generaliser(Protocol):
 
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that the method reads beside the band's own."""
+        ...
+
+    def one_by_one(self, band: Band) -> bool:
+        """Tell whether each row follows from one feature alone, whatever lies beside it."""
         ...
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:

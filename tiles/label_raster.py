@@ -66,6 +66,10 @@ def _spans(
     crossing = np.flatnonzero(count)
     x0, y0, x1, y1 = x0[crossing], y0[crossing], x1[crossing], y1[crossing]
     count, first, owner = count[crossing], first[crossing], owner[crossing]
+    # Always upwards, so that both sides of a border, and a turned outline, cross in the same place.
+    down = y0 > y1
+    x0, x1 = np.where(down, x1, x0), np.where(down, x0, x1)
+    y0, y1 = np.where(down, y1, y0), np.where(down, y0, y1)
     slope = (x1 - x0) / (y1 - y0)
     edge = np.repeat(np.arange(len(count)), count)
     line = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(len(edge))

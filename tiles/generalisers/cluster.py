@@ -41,6 +41,7 @@ class Cluster:
     parameters: type[BandParameters] = ClusterParameters
     dimensions = frozenset({0})
     counts: ClassVar[bool] = True
+    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 10: points are light."""
@@ -53,6 +54,10 @@ class Cluster:
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that part and choose points."""
         return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
+
+    def one_by_one(self, band: Band) -> bool:
+        """Return false: what lies together is seen together."""
+        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return clusters, and the points that stay alone (see the protocol)."""

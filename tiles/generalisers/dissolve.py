@@ -51,6 +51,7 @@ class Dissolve:
     parameters: type[BandParameters] = DissolveParameters
     dimensions = frozenset({2})
     counts: ClassVar[bool] = False
+    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 12."""
@@ -63,6 +64,10 @@ class Dissolve:
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that make classes and choose features."""
         return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
+
+    def one_by_one(self, band: Band) -> bool:
+        """Return false: what lies together is seen together."""
+        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return large areas and unions of small ones (see the protocol)."""

@@ -62,6 +62,7 @@ class Merge:
     parameters: type[BandParameters] = MergeParameters
     dimensions = frozenset({1})
     counts: ClassVar[bool] = False
+    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 11: longer chains need fewer names."""
@@ -76,6 +77,10 @@ class Merge:
         return tuple(
             dict.fromkeys([*(parameters.by or ()), *parameters.keep, *parameters.choosing])
         )
+
+    def one_by_one(self, band: Band) -> bool:
+        """Return false: what lies together is seen together."""
+        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return a cell's chains (see the protocol)."""

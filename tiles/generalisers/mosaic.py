@@ -65,6 +65,7 @@ class Mosaic:
     parameters: type[BandParameters] = MosaicParameters
     dimensions = frozenset({2})
     counts: ClassVar[bool] = False
+    by_ground: ClassVar[bool] = True
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, so that the cells' edges are the tiles'."""
@@ -77,6 +78,10 @@ class Mosaic:
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that make classes and choose features."""
         return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
+
+    def one_by_one(self, band: Band) -> bool:
+        """Return false: what lies together is seen together."""
+        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return the regions of a cell (see the protocol)."""

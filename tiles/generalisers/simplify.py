@@ -54,6 +54,7 @@ class Simplify:
     parameters: type[BandParameters] = SimplifyParameters
     dimensions = frozenset({1, 2})
     counts: ClassVar[bool] = False
+    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return about the deepest zoom, so that no cell holds too much nor too little."""
@@ -67,6 +68,10 @@ class Simplify:
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that choose features."""
         return tuple(dict.fromkeys(parameters.choosing))
+
+    def one_by_one(self, band: Band) -> bool:
+        """Return true, save for coverages whose borders are simplified together."""
+        return band.parameters.tolerance == 0 or not band.layer.geometry.coverage
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return a cell's features, simplified (see the protocol)."""

@@ -30,6 +30,7 @@ class Thin:
     parameters: type[BandParameters] = ThinParameters
     dimensions = frozenset({0})
     counts: ClassVar[bool] = False
+    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 10: points are light."""
@@ -42,6 +43,10 @@ class Thin:
     def fields(self, parameters: Any) -> tuple[str, ...]:
         """Return the fields that part and choose points."""
         return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
+
+    def one_by_one(self, band: Band) -> bool:
+        """Return false: what lies together is seen together."""
+        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return the points that stay (see the protocol)."""

@@ -2,11 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from layers.definition import LayerDefinition, PyramidBand
 from layers.detail_tiles import TILE_LIMIT
@@ -15,7 +18,7 @@ from layers.pyramid_bands import band_fields, bands_of, finer_band
 from layers.pyramid_store import Plan, PyramidStore
 from layers.tile_changes import Tiles
 from tiles.generaliser_registry import band_of, tile_generalisers
-from tiles.pyramid.cells import blocks_of, cells_in, tile_ranges
+from tiles.pyramid.cells import blocks_of, cells_in, spread, tile_ranges
 from tiles.pyramid.worker import (
     BandTask,
     BlockResult,
@@ -113,8 +116,8 @@ def _build(
 ) -> BandBuilt:
     started = time.monotonic()
     band = plan.band
-    cells = _cells(store, layer, plan, count)
-    blocks = blocks_of(cells, _cell_zoom(layer, band))
+    work = _work(store, layer, plan, count)
+    blocks = blocks_of(work.cells, _cell_zoom(layer, band), work.features)
     task = BandTask(layer, band, plan.anew, plan.steps)
     gathered = _Gathered(band, anew=plan.anew)
     with store.writing(layer, plan) as writer:
@@ -126,7 +129,7 @@ def _build(
         layer.name,
         band.zooms,
         plan.anew,
-        len(cells),
+        len(work.cells),
         gathered.opened,
         len(gathered.closed),
         rows,
@@ -180,34 +183,82 @@ def _margin(layer: LayerDefinition, band: PyramidBand) -> float:
     return tile_generalisers()[band.method].margin_m(whole)
 
 
-def _cells(store: PyramidStore, layer: LayerDefinition, plan: Plan, count: int) -> dict[int, int]:
-    """Return the cells that a plan's loads touch, and about how many versions each has."""
-    touched: dict[int, int] | None = None if plan.anew else _touched(store, layer, plan)
-    if touched is None:
-        source = finer_band(layer, plan.band)
-        everything = store.ranges(
-            layer, source, _cell_zoom(layer, plan.band), _margin(layer, plan.band)
-        )
-        return cells_in(everything[:, :4], everything[:, 4])
-    # Cells of a small layer are read together, those of a large one each by itself.
-    weight = 1 if count <= _SMALL else _SMALL
-    return dict.fromkeys(touched, weight)
+@dataclass(frozen=True)
+class _Touched:
+    """What of a band is to be computed."""
+
+    #: Code of the cell → about how many versions it has.
+    cells: dict[int, int]
+    #: Code of the cell → the features to be renewed in it; ``None`` is all.
+    features: dict[int, set[int]] | None = None
 
 
-def _touched(store: PyramidStore, layer: LayerDefinition, plan: Plan) -> dict[int, int] | None:
-    """Return the cells that a plan's loads touch; ``None`` is all."""
+def _work(store: PyramidStore, layer: LayerDefinition, plan: Plan, count: int) -> _Touched:
+    """Return what a plan's loads touch."""
+    touched = None if plan.anew else _touched(store, layer, plan, count)
+    if touched is not None:
+        return touched
     source = finer_band(layer, plan.band)
-    zoom, margin = _cell_zoom(layer, plan.band), _margin(layer, plan.band)
-    touched: dict[int, int] = {}
+    everything = store.ranges(
+        layer, source, _cell_zoom(layer, plan.band), _margin(layer, plan.band)
+    )
+    return _Touched(cells_in(everything[:, :4], everything[:, 4]))
+
+
+def _touched(
+    store: PyramidStore, layer: LayerDefinition, plan: Plan, count: int
+) -> _Touched | None:
+    """Return what a plan's loads touch; ``None`` is all."""
+    source = finer_band(layer, plan.band)
+    band = band_of(layer, plan.band, band_fields(layer, plan.band))
+    method = tile_generalisers()[plan.band.method]
+    found: dict[int, set[int]] = defaultdict(set)
+    fields = source_fields(layer, plan.band)
+    if source is None and layer.tiles.importance is not None:
+        fields = (*fields, layer.tiles.importance)
     for step in plan.steps:
-        fields = source_fields(layer, plan.band)
-        if source is None and layer.tiles.importance is not None:
-            fields = (*fields, layer.tiles.importance)
         rows = store.changed_rows(layer, source, fields, step, _MOST_CHANGES)
         if rows is None:
             return None
-        shapes = touched_shapes(rows) if source is None else {bytes(row.wkb) for row in rows}
-        found = np.array(shapely.from_wkb(list(shapes)), dtype=object)
-        bounds = shapely.bounds(found[~shapely.is_empty(found)]).reshape(-1, 4)
-        touched |= cells_in(tile_ranges(bounds, zoom, margin), np.ones(len(bounds), np.int64))
-    return touched
+        ids, shapes = _differing(rows, of_layer=source is None, by_ground=method.by_ground)
+        bounds = shapely.bounds(shapes).reshape(-1, 4)
+        each, codes = spread(tile_ranges(bounds, band.cell_zoom, method.margin_m(band)))
+        for code, feature in zip(codes.tolist(), ids[each].tolist(), strict=True):
+            found[code].add(feature)
+    if source is None and method.one_by_one(band):
+        return _Touched({code: len(features) for code, features in found.items()}, dict(found))
+    # Cells of a small layer are read together, those of a large one each by itself.
+    return _Touched(dict.fromkeys(found, 1 if count <= _SMALL else _SMALL))
+
+
+def _differing(
+    rows: Sequence[Any], *, of_layer: bool, by_ground: bool
+) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Return the features, and the shapes before and after, that make a band different.
+
+    Args:
+        rows: As ``PyramidStore.changed_rows`` has them.
+        of_layer: Whether they are the layer's own, of which something else may have changed.
+        by_ground: Whether it does not matter where outlines begin.
+    """
+    if not of_layer:
+        shapes = np.array(shapely.from_wkb(list({bytes(row.wkb) for row in rows})), dtype=object)
+        shapes = shapes[~shapely.is_empty(shapes)]
+        return np.zeros(len(shapes), np.int64), shapes
+    outlines = [None if row.wkb is None else bytes(row.wkb) for row in rows]
+    if by_ground:
+        outlines = _normal(outlines)
+    seen = [(*row[:4], wkb, *row[5:]) for row, wkb in zip(rows, outlines, strict=True)]
+    touched = touched_shapes(seen)
+    pairs = sorted(
+        {(row[0], wkb) for row, wkb in zip(rows, outlines, strict=True) if wkb in touched}
+    )
+    shapes = np.array(shapely.from_wkb([wkb for _, wkb in pairs]), dtype=object)
+    there = ~shapely.is_empty(shapes)
+    return np.array([feature for feature, _ in pairs], np.int64)[there], shapes[there]
+
+
+def _normal(outlines: Sequence[bytes | None]) -> list[bytes | None]:
+    """Return WKB that is the same for the same ground, wherever its outlines begin."""
+    shapes = shapely.normalize(np.array(shapely.from_wkb(list(outlines)), dtype=object))
+    return list(shapely.to_wkb(shapes))

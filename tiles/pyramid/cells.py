@@ -1,6 +1,6 @@
 """Which cells of a band are to be computed, and which of them are read together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ class Block:
     """Cells that lie together."""
 
     cells: tuple[Cell, ...]
+    #: The features whose rows are to be renewed; ``None`` is all.
+    features: tuple[int, ...] | None = None
 
     def box(self, margin: float) -> tuple[float, float, float, float]:
         """Return the box around the cells, widened, in metres (EPSG:3857)."""
@@ -52,6 +54,21 @@ def cells_in(ranges: Integers, counts: Integers) -> dict[int, int]:
     """
     if len(ranges) == 0:
         return {}
+    each, every = spread(ranges)
+    codes, first = np.unique(every, return_inverse=True)
+    sums = np.bincount(first, counts[each])
+    return dict(zip(codes.tolist(), sums.astype(int).tolist(), strict=True))
+
+
+def spread(ranges: Integers) -> tuple[Integers, Integers]:
+    """Return the tiles in ranges one by one: the place of the range, and the tile's code.
+
+    Args:
+        ranges: (n, 4): first column, first row, last column, last row.
+
+    Raises:
+        PyramidFailed: If there are more than any city has.
+    """
     high = ranges[:, 3] - ranges[:, 1] + 1
     tiles = (ranges[:, 2] - ranges[:, 0] + 1) * high
     if tiles.sum() > _MOST_CELLS:
@@ -63,9 +80,7 @@ def cells_in(ranges: Integers, counts: Integers) -> dict[int, int]:
     place = np.arange(tiles.sum()) - np.repeat(np.cumsum(tiles) - tiles, tiles)
     x = ranges[each, 0] + place // high[each]
     y = ranges[each, 1] + place % high[each]
-    codes, first = np.unique(x << 24 | y, return_inverse=True)
-    sums = np.bincount(first, counts[each])
-    return dict(zip(codes.tolist(), sums.astype(int).tolist(), strict=True))
+    return each, x << 24 | y
 
 
 def tile_ranges(bounds: NDArray[np.float64], zoom: int, margin: float) -> Integers:
@@ -94,8 +109,16 @@ def tile_ranges(bounds: NDArray[np.float64], zoom: int, margin: float) -> Intege
     return clipped
 
 
-def blocks_of(cells: dict[int, int], zoom: int) -> list[Block]:
-    """Put cells together while they have few versions, and all in Hilbert order."""
+def blocks_of(
+    cells: dict[int, int], zoom: int, features: Mapping[int, Collection[int]] | None = None
+) -> list[Block]:
+    """Put cells together while they have few versions, and all in Hilbert order.
+
+    Args:
+        cells: Code of the cell → about how many versions it has.
+        zoom: The zoom of the cells.
+        features: Code of the cell → features to be renewed in it; ``None`` is all.
+    """
     groups = {
         (code >> 24, code & 0xFFFFFF): ([(code >> 24, code & 0xFFFFFF)], count)
         for code, count in cells.items()
@@ -121,7 +144,13 @@ def blocks_of(cells: dict[int, int], zoom: int) -> list[Block]:
         groups, parted = merged, broken
     done.extend(group for group, _ in groups.values())
     blocks = [Block(tuple(Cell(zoom, x, y) for x, y in sorted(group))) for group in done]
+    if features is not None:
+        blocks = [Block(block.cells, _features_of(block.cells, features)) for block in blocks]
     return in_order(blocks)
+
+
+def _features_of(cells: Iterable[Cell], features: Mapping[int, Collection[int]]) -> tuple[int, ...]:
+    return tuple(sorted({feature for cell in cells for feature in features[cell.code]}))
 
 
 def in_order(blocks: Sequence[Block]) -> list[Block]:

@@ -80,13 +80,18 @@ class BandWorker:
         task = self._task
         recorded = (task.steps[0].recorded_at, task.steps[-1].recorded_at)
         versions = self._reader.versions(
-            task.layer, self._source, self._fields, block.box(self._margin), recorded
+            task.layer,
+            self._source,
+            self._fields,
+            block.box(self._margin),
+            recorded,
+            block.features,
         )
         bounds = shapely.bounds(versions.shapes)
         packed, closed = [], []
         opened, shapes = 0, []
         for cell in block.cells:
-            held = None if task.anew else self._reader.held(task.layer, task.band, cell.code)
+            held = None if task.anew else self._held(block, cell)
             change = self._renewed(_around(versions, bounds, cell, self._margin), held, cell)
             if len(change.opened):
                 packed.append(pack_band_rows(cell.code, change.opened))
@@ -96,6 +101,10 @@ class BandWorker:
                 shapes += change.opened.wkb.to_pylist()
                 shapes += [held.wkb[place] for place, _ in change.closed]
         return BlockResult(tuple(packed), opened, tuple(closed), self._tiles(shapes))
+
+    def _held(self, block: Block, cell: Cell) -> HeldRows:
+        task = self._task
+        return self._reader.held(task.layer, task.band, cell.code, block.features)
 
     def _renewed(self, versions: Versions, held: HeldRows | None, cell: Cell) -> CellChange:
         try:
