@@ -28,8 +28,8 @@ class Block:
     """Cells that lie together."""
 
     cells: tuple[Cell, ...]
-    #: The features whose rows are to be renewed; ``None`` is all.
-    features: tuple[int, ...] | None = None
+    #: For each cell the features whose rows are to be renewed; ``None`` is all.
+    features: tuple[tuple[int, ...], ...] | None = None
 
     def box(self, margin: float) -> tuple[float, float, float, float]:
         """Return the box around the cells, widened, in metres (EPSG:3857)."""
@@ -145,12 +145,11 @@ def blocks_of(
     done.extend(group for group, _ in groups.values())
     blocks = [Block(tuple(Cell(zoom, x, y) for x, y in sorted(group))) for group in done]
     if features is not None:
-        blocks = [Block(block.cells, _features_of(block.cells, features)) for block in blocks]
+        blocks = [
+            Block(block.cells, tuple(tuple(sorted(features[cell.code])) for cell in block.cells))
+            for block in blocks
+        ]
     return in_order(blocks)
-
-
-def _features_of(cells: Iterable[Cell], features: Mapping[int, Collection[int]]) -> tuple[int, ...]:
-    return tuple(sorted({feature for cell in cells for feature in features[cell.code]}))
 
 
 def in_order(blocks: Sequence[Block]) -> list[Block]:

@@ -85,14 +85,15 @@ class BandWorker:
             self._fields,
             block.box(self._margin),
             recorded,
-            block.features,
+            None if block.features is None else sorted(set().union(*block.features)),
         )
         bounds = shapely.bounds(versions.shapes)
         packed, closed = [], []
         opened, shapes = 0, []
-        for cell in block.cells:
-            held = None if task.anew else self._held(block, cell)
-            change = self._renewed(_around(versions, bounds, cell, self._margin), held, cell)
+        for place, cell in enumerate(block.cells):
+            only = None if block.features is None else block.features[place]
+            held = None if task.anew else self._held(cell, only)
+            change = self._renewed(_around(versions, bounds, cell, self._margin, only), held, cell)
             if len(change.opened):
                 packed.append(pack_band_rows(cell.code, change.opened))
                 opened += len(change.opened)
@@ -102,9 +103,8 @@ class BandWorker:
                 shapes += [held.wkb[place] for place, _ in change.closed]
         return BlockResult(tuple(packed), opened, tuple(closed), self._tiles(shapes))
 
-    def _held(self, block: Block, cell: Cell) -> HeldRows:
-        task = self._task
-        return self._reader.held(task.layer, task.band, cell.code, block.features)
+    def _held(self, cell: Cell, only: tuple[int, ...] | None) -> HeldRows:
+        return self._reader.held(self._task.layer, self._task.band, cell.code, only)
 
     def _renewed(self, versions: Versions, held: HeldRows | None, cell: Cell) -> CellChange:
         try:
@@ -129,8 +129,14 @@ def source_fields(layer: LayerDefinition, band: PyramidBand) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*own, *read)))
 
 
-def _around(versions: Versions, bounds: np.ndarray, cell: Cell, margin: float) -> Versions:
-    """Return the versions whose box meets a cell's box, widened."""
+def _around(
+    versions: Versions,
+    bounds: np.ndarray,
+    cell: Cell,
+    margin: float,
+    only: tuple[int, ...] | None,
+) -> Versions:
+    """Return the versions, of all features or some, whose box meets a cell's box, widened."""
     west, south, east, north = cell.box
     near = (
         (bounds[:, 0] <= east + margin)
@@ -138,6 +144,8 @@ def _around(versions: Versions, bounds: np.ndarray, cell: Cell, margin: float) -
         & (bounds[:, 1] <= north + margin)
         & (bounds[:, 3] >= south - margin)
     )
+    if only is not None:
+        near &= np.isin(versions.feature_ids, only)
     if near.all():
         return versions
     places = np.flatnonzero(near)
