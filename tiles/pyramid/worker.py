@@ -206,9 +206,8 @@ class Hands:
             raise PyramidFailed(
                 f"layer {task.layer.name}: a process that built its pyramid was killed"
             ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
+        # What is still waiting is cancelled by ``close``, in the pool's own thread: where processes
+        # die at the same time, a future that was cancelled here would trip that thread up.
 
     def close(self) -> None:
         """End the processes and give the connection back."""
@@ -239,8 +238,10 @@ class _Process:
 
 def _begin(database_url: str, parent: int) -> None:
     _Process.database_url = database_url
-    # A Ctrl-C is for the process that gives out the work; it ends this one itself.
+    # What a whole group of processes is told is for the one that gives out the work; it ends this
+    # one itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def watch() -> None:
         # A parent that is killed leaves its processes behind; they see it by their new parent.
