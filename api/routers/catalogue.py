@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.answers import bytes_answer, document_answer, json_answer, self_links
+from api.asgi import REQUEST_ID
 from api.dependencies import TheService, TheViewer
 from api.errors import UnknownResource
 from api.links import base_url
@@ -20,6 +21,7 @@ from api.openapi_parts import (
     format_parameter,
     query_parameter,
 )
+from api.problems import make_problem, status_title
 from api.query import read_query
 from api.record_documents import (
     CATALOGUE,
@@ -124,3 +126,19 @@ def _schema_answer(request: Request, value: dict[str, Any]) -> Response:
     if choose((_SCHEMA, HTML), request.headers.get("accept"), wanted) is HTML:
         return document_answer(request, value["title"], value)
     return json_answer(request, value, media_type=_SCHEMA.media_type)
+
+
+@router.api_route("/items", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+@router.api_route(
+    "/items/{record_id}", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
+)
+async def refuse_edits(request: Request) -> Response:
+    """Refuse edits, which the features of layers may take: records follow from other things."""
+    problem = make_problem(
+        405,
+        status_title(405),
+        "records cannot be edited: they follow from definitions and loads",
+        request.url.path,
+        request.scope[REQUEST_ID],
+    )
+    return Response(problem.body, 405, {**dict(problem.headers), "allow": "GET, HEAD"})

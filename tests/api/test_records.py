@@ -154,6 +154,9 @@ def test_unchanged_records_are_not_sent_again_and_head_has_no_body(
     etag = scene_service.get(ITEMS).headers["etag"]
     assert scene_service.get(ITEMS, headers={"if-none-match": etag}).status_code == 304
     assert scene_service.head(ITEMS).content == b""
+    for path in (ITEMS, f"{ITEMS}/map.town"):
+        refused = scene_service.delete(path)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize(
