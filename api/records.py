@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from api.export_registry import export_formats
 from gis.times import BEIJING
 from layers.access import Viewer, access_class
 from layers.catalogue import Catalogue
@@ -147,6 +148,15 @@ def _layer_record(
     layer: LayerDefinition, catalogue: Catalogue, viewer: Viewer, facts: LayerFacts | None
 ) -> Record:
     here = f"/api/collections/{layer.name}"
+    downloads = [
+        RecordLink(
+            f"{here}/items?f={entry.representation.tokens[0]}",
+            "enclosure",
+            entry.representation.media_type,
+            f"下载 {entry.name.upper()} / Download as {entry.name.upper()}",
+        )
+        for entry in export_formats()
+    ]
     standards = tuple(part.strip() for part in (layer.standard or "").split(",") if part.strip())
     links = [
         RecordLink(f"{here}/items", "items", _GEOJSON, "要素 / Features"),
@@ -182,8 +192,12 @@ def _layer_record(
         updated=facts.updated_at if facts else None,
         external_ids=tuple(("standard", text) for text in standards),
         contact=layer.provider,
-        formats=(("GeoJSON", _GEOJSON), ("Mapbox Vector Tiles", _VECTOR_TILES)),
-        links=tuple(links),
+        formats=(
+            ("GeoJSON", _GEOJSON),
+            ("Mapbox Vector Tiles", _VECTOR_TILES),
+            *((entry.name.upper(), entry.representation.media_type) for entry in export_formats()),
+        ),
+        links=(*links, *downloads),
         more=more,
         words=(*words, layer.name),
     )  # fmt: skip

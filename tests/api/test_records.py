@@ -111,7 +111,10 @@ def test_a_record_is_geojson_as_the_standard_has_it(scene_service: httpx.Client)
     assert (properties["type"], properties["open"]) == ("dataset", "unconditional")
     assert properties["themes"][0]["concepts"][0]["id"] == "land"
     assert properties["updated"].endswith("Z")
+    assert "text/csv" in [entry["mediaType"] for entry in properties["formats"]]
     for entry in body["links"]:
+        if entry["rel"] == "enclosure" and entry["type"] != "text/csv":
+            continue
         linked = scene_service.get(entry["href"])
         assert linked.status_code == 200, entry
     survey = scene_service.get(f"{ITEMS}/survey.1").json()
