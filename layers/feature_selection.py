@@ -205,4 +205,5 @@ def matching_rows(query: FeatureQuery) -> Select[Any]:
 def is_unfiltered(query: FeatureQuery) -> bool:
     """Tell whether a query asks for all of a layer's current state, whose size is kept."""
     narrowed = (query.bbox, query.heights, query.at, query.as_of, query.filter, query.feature_id)
-    return not query.equals and all(part is None for part in narrowed)
+    is_kept = query.layer.view is None
+    return is_kept and not query.equals and all(part is None for part in narrowed)

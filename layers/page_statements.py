@@ -186,7 +186,8 @@ def _without_values(query: FeatureQuery) -> FeatureQuery:
 
 
 def _page(query: FeatureQuery, shape: _Shape) -> Select[Any]:
-    if shape.has_box and shape.backwards is None:
+    # The rows of a view have no place.
+    if shape.has_box and shape.backwards is None and query.layer.view is None:
         return _counted_page(query)
     rows, conditions = matching(query)
     matched: ColumnElement[Any] = null()

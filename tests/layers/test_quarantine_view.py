@@ -1,6 +1,8 @@
 """Refused rows are a layer of the map: what of them is shown, to whom, and until when."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import shapely
@@ -11,8 +13,11 @@ from layers.access import ANONYMOUS, Viewer
 from layers.catalogue import load_catalogue
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused, SchemaConflict
+from layers.feature_counts import FeatureCount
 from layers.feature_query import FeatureQuery
 from layers.feature_selection import feature_page
+from layers.reading import CityReader
+from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
 from layers.store import BadRow, LoadHeader, Store
 from layers.tile_queries import tile_rows
@@ -36,6 +41,18 @@ def page(url: str, viewer: Viewer = ANONYMOUS, **wanted: object) -> list[dict[st
         return [dict(row._mapping) for row in connection.execute(feature_page(query))]
 
 
+def _counted(url: str, query: FeatureQuery) -> FeatureCount | None:
+    async def ask() -> FeatureCount | None:
+        settings = LayersSettings.model_validate({"database_url": url})
+        reader = CityReader(settings, catalogue_of(QUARANTINE))
+        try:
+            return (await reader.page(query)).matched
+        finally:
+            await reader.close()
+
+    return asyncio.run(ask())
+
+
 def test_refused_rows_are_current_features_with_mixed_geometry(
     make_store: Maker, plot: LayerDefinition, fresh_database: str
 ) -> None:
@@ -50,6 +67,12 @@ def test_refused_rows_are_current_features_with_mixed_geometry(
     assert found[0]["geometry"] == '{"type":"Point","coordinates":[114.3,29.8]}'
     near = page(fresh_database, bbox=(114.309, 29.79, 114.32, 29.81))
     assert [row["row_number"] for row in near] == [2, 3]
+    box = (114.309, 29.79, 114.32, 29.81)
+    for query, number in ((FeatureQuery(QUARANTINE), 3), (FeatureQuery(QUARANTINE, bbox=box), 2)):
+        for limit in (1, 10):
+            assert _counted(fresh_database, replace(query, limit=limit)) == FeatureCount(
+                number, True
+            )
     with connected(fresh_database) as connection:
         drawn = connection.execute(tile_rows(QUARANTINE, fields=("rule",))).all()
         assert len(drawn) == 3
