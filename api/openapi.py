@@ -60,7 +60,8 @@ def openapi_document(
         app: The framework's application.
         catalogue: Its layers' public fields are the queryables.
         base: The service's address, without a slash at the end.
-        version: One of ``VERSIONS``; the content is such that it holds in each.
+        version: One of ``VERSIONS``. Routers write for 3.0; of that, 3.1 only says otherwise what
+            may be null.
     """
     systems: Systems = app.state.service.systems
     document = get_openapi(
@@ -87,7 +88,19 @@ def openapi_document(
         _relative(path): _path_item(path, operations, base, places)
         for path, operations in paths.items()
     }
-    return document
+    return document if version == "3.0" else _with_null_types(document)
+
+
+def _with_null_types(value: Any) -> Any:
+    """Return a part of the document as 3.1 has it: null is a type, not a property of others."""
+    if isinstance(value, list):
+        return [_with_null_types(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    told = {name: _with_null_types(part) for name, part in value.items() if name != "nullable"}
+    if value.get("nullable") is True and isinstance(value.get("type"), str):
+        told["type"] = [value["type"], "null"]
+    return told
 
 
 def _relative(path: str) -> str:
