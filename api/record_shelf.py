@@ -56,10 +56,14 @@ class RecordShelf:
         """
         layers = self._layers(viewer)
         key = tuple(access_class(layer, viewer).key for layer in layers)
+        if not reader.is_listening:
+            # Nothing tells whether what is kept still holds; and where the database is away,
+            # requests must not wait for each other to find that out.
+            return await self._made(reader, viewer, layers)
         async with self._lock:
             version = sum(reader.data_versions().values())
             kept = self._kept.get(key)
-            if kept is None or not self._is_fresh(kept, version, reader):
+            if kept is None or not self._is_fresh(kept, version):
                 index = await self._made(reader, viewer, layers)
                 kept = self._kept[key] = _Kept(index, version, time.monotonic())
             self._kept.move_to_end(key)
@@ -72,12 +76,8 @@ class RecordShelf:
         return [layer for layer in known if may_know(layer, viewer)]
 
     @staticmethod
-    def _is_fresh(kept: _Kept, version: int, reader: CityReader) -> bool:
-        return (
-            reader.is_listening
-            and kept.version == version
-            and time.monotonic() - kept.made_at < _OLDEST_S
-        )
+    def _is_fresh(kept: _Kept, version: int) -> bool:
+        return kept.version == version and time.monotonic() - kept.made_at < _OLDEST_S
 
     async def _made(
         self, reader: CityReader, viewer: Viewer, layers: list[LayerDefinition]
