@@ -14,6 +14,7 @@ from api.about import DESCRIPTION, TITLE
 from api.asgi import REQUEST_ID, App
 from api.cors import EXPOSED
 from api.errors import InvalidParameter, UnknownResource
+from api.feature_app import FeatureApp
 from api.middleware import RequestFrame
 from api.problems import Problem, make_problem, problem_of, status_title
 from api.router_registry import all_routers
@@ -46,8 +47,8 @@ def create_app(
         etl_settings: What is taken in, and where it waits; without them the defaults.
 
     Returns:
-        The hot path for tiles, the framework with everything else, and around both what happens
-        to every request.
+        The hot paths for tiles and for pages of features, the framework with everything else, and
+        around all what happens to every request.
 
     Raises:
         DefinitionError: If a definition or a plug-in is at fault.
@@ -59,7 +60,7 @@ def create_app(
     if etl_settings is None:
         etl_settings = EtlSettings.model_construct()
     service = Service(settings, layers_settings, catalogue, etl_settings)
-    app: App = TileApp(_framework(service), service)
+    app: App = TileApp(FeatureApp(_framework(service), service), service)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
