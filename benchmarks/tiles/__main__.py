@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.tiles import bake, facts, figures, live, peers, shipped, warm
+from benchmarks.tiles import bake, coverage, facts, figures, live, peers, shipped, warm
 from benchmarks.tiles.city import (
     MAP,
     City,
@@ -29,7 +29,7 @@ from benchmarks.tiles.servers import Martin, Ours, PgTileserv, Server, Tipg, one
 from benchmarks.tiles.traces import RECORDED, UNIFORM, Session, column_and_row, read
 from cli.private_cluster import PrivateCluster
 
-PARTS = ("live", "shipped", "warm", "scale", "bake")
+PARTS = ("live", "shipped", "warm", "scale", "bake", "coverage")
 _TILES = {6: 1, 7: 2, 8: 2, 9: 4, 10: 6, 11: 12, 12: 24, 13: 40, 14: 60, 15: 60, 16: 80}
 
 
@@ -234,6 +234,16 @@ def bake_part(setting: Setting) -> None:
     setting.report.section("Bake", note, figures.table(bake.HEAD, rows) if rows else "")
 
 
+def coverage_part(setting: Setting) -> None:
+    """Whether parcels are a coverage in our tiles."""
+    setting.report.section(
+        "Coverage: gaps and overlaps of parcels in decoded tiles",
+        "Blocks of two by two tiles at random places, put together on the grid of tile units. "
+        "Widths are those of the largest circle within.",
+        figures.table(coverage.HEAD, coverage.rows(setting.city.url)),
+    )
+
+
 def main() -> int:
     """Run the benchmark; return the exit status."""
     options = arguments()
@@ -259,6 +269,7 @@ def main() -> int:
             "warm": warm_part,
             "scale": scale_part,
             "bake": bake_part,
+            "coverage": coverage_part,
         }
         for part in parts:
             run[part](setting)
