@@ -1,6 +1,6 @@
 """Expressions on the fields of a layer, as its checks use them."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,14 @@ import shapely
 from etl.check_rows import CheckRows, Numbers, as_mask
 from etl.faults import Mask
 from layers.definition import LayerDefinition
-from layers.expressions import FIELD_KINDS, Kind, parse_expression
+from layers.expressions import FIELD_KINDS, Expression, Kind, parse_expression
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str, layer: LayerDefinition) -> tuple[Expression, Kind]:
+    """Return an expression and the kind of its values: edits ask for the same ones every time."""
+    expression = parse_expression(text)
+    return expression, expression.check({f.name: FIELD_KINDS[f.type] for f in layer.fields})
 
 
 class FieldExpression:
@@ -22,8 +29,7 @@ class FieldExpression:
             ValueError: If it is none, or not of the kind wanted.
         """
         self.text = text
-        self._expression = parse_expression(text)
-        kind = self._expression.check({f.name: FIELD_KINDS[f.type] for f in layer.fields})
+        self._expression, kind = _read(text, layer)
         if kind is not wanted:
             raise ValueError(f"'{text}' gives {kind}, but {wanted} is wanted")
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from gis.times import Interval
+from layers.access import AccessClass
 from layers.definition import LayerDefinition
 from layers.disk_room import room_needed
 from layers.errors import LayerBusy
@@ -86,6 +87,8 @@ class EditSession:
         self._connection = connection
         self._layer = layer
         self._access = full_access(layer)
+        #: What names features, for statements that need no more.
+        self._keys = AccessClass(layer.name, layer.key, None)
         self.outcome: LoadOutcome | None = None
         #: The layer's tile version after the edit.
         self.tile_version = 0
@@ -125,7 +128,7 @@ class EditSession:
         """
         if not keys:
             return {}
-        rows = held_rows(self._layer, self._access, Interval(self.valid_from, None))
+        rows = held_rows(self._layer, self._keys, Interval(self.valid_from, None))
         same = [and_(*(rows.c[name] == key[name] for name in self._layer.key)) for key in keys]
         found: dict[tuple[Any, ...], int] = {}
         columns = [rows.c[name] for name in self._layer.key]
@@ -136,7 +139,7 @@ class EditSession:
 
     def known_later(self, feature_ids: Sequence[int]) -> list[int]:
         """Return which features have versions that begin after the edit does."""
-        rows = held_rows(self._layer, self._access, Interval(self.valid_from, None))
+        rows = held_rows(self._layer, self._keys, Interval(self.valid_from, None))
         statement = (
             select(rows.c.feature_id)
             .where(rows.c.feature_id.in_(list(feature_ids)), rows.c.valid_from > self.valid_from)
@@ -152,7 +155,7 @@ class EditSession:
 
     def written(self) -> dict[int, tuple[int, str]]:
         """Return what became of the rows that were staged: their feature's id and version tag."""
-        rows, stage = held_rows(self._layer, self._access, self.valid_from), self.load.surveyed
+        rows, stage = held_rows(self._layer, self._keys, self.valid_from), self.load.surveyed
         same = and_(*(stage.c[name] == rows.c[name] for name in self._layer.key))
         statement = select(
             stage.c.source_row, rows.c.feature_id, rows.c.version, rows.c.recorded_from

@@ -96,7 +96,9 @@ class SurveyView:
     def is_empty(self, name: str) -> bool:
         """Tell whether a layer holds nothing at the survey's date, before the load."""
         if name not in self._empty:
-            held = self.held(name)
+            layer = self.layer if name == self.layer.name else self.catalogue.layer(name)
+            access = AccessClass(layer.name, (), None)
+            held = layer_rows(layer, access, at=self.valid_from)
             found = self.fetch(select(literal(1)).select_from(held).limit(1))
             self._empty[name] = not found
         return self._empty[name]
