@@ -143,9 +143,10 @@ class WriterProcess:
     async def kill(self) -> None:
         """End it, if it still runs, and let go of everything."""
         self._process.kill()
-        if self._input is not None:
+        # One that its other end has closed is done with.
+        if self._input is not None and not self._input.transport.is_closing():
             self._input.transport.abort()
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
         self._complaints.close()
         await asyncio.to_thread(self._process.wait)

@@ -28,6 +28,7 @@ if __name__ == "__main__":
     sys.meta_path.insert(0, _WithoutPandas)
 
 import shutil  # noqa: E402 -- after the line above, like those below
+import traceback  # noqa: E402
 
 import orjson  # noqa: E402
 
@@ -69,5 +70,16 @@ def main() -> int:
     return DONE
 
 
+def _end() -> None:
+    """Run, and leave at once: the thread that reads ahead may wait for rows for ever."""
+    status = 1
+    try:
+        status = main()
+    except Exception:  # noqa: BLE001 -- what is said here stands in the server's log
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end()

@@ -1,5 +1,6 @@
 """What one server process holds: settings, catalogue, reader, tile cache and figures."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from api.record_shelf import RecordShelf
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
 from etl.settings import EtlSettings
+from gis.scratch import sweep_scratch
 from layers.access import Viewer, may_know
 from layers.catalogue import Catalogue
 from layers.definition import LayerDefinition
@@ -99,6 +101,8 @@ class Service:
 
     async def start(self) -> None:
         """Open the reader; the database may come up later, its address must be there."""
+        # What exports of a server that was killed left.
+        await asyncio.to_thread(sweep_scratch)
         if not _has_address(self._layers_settings):
             await self._start_without_database()
             return

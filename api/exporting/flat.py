@@ -54,10 +54,9 @@ def flat_columns(
         return []
     shapes = shapes_of(wkb)
     axes = [shapely.get_x(shapes), shapely.get_y(shapes), shapely.get_z(shapes)]
-    rounded = [np.round(axis, decimals(job)) for axis in axes[: len(names)]]
+    # To the last bit: what is loaded from the table is then the same place.
     return [
-        (name, pa.array(axis, mask=np.isnan(axis)))
-        for name, axis in zip(names, rounded, strict=True)
+        (name, pa.array(axis, mask=np.isnan(axis))) for name, axis in zip(names, axes, strict=False)
     ]
 
 

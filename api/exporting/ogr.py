@@ -39,19 +39,34 @@ def write_ogr(
         encoding: Of texts, where the format does not settle it.
         options: The driver's own, for the layer.
     """
-    renamed = (pa.record_batch(batch.columns, schema=schema) for batch in rows)
+    failures: list[BaseException] = []
     suffix = " Z" if job.z and job.geometry != "geometry" else ""
-    pyogrio.write_arrow(
-        pa.RecordBatchReader.from_batches(schema, renamed),
-        target,
-        layer=job.layer,
-        driver=driver,
-        geometry_name=GEOMETRY,
-        geometry_type=_GEOMETRIES[job.geometry] + suffix,
-        crs=job.authority,
-        encoding=encoding,
-        layer_options=options or None,
-    )
+    try:
+        pyogrio.write_arrow(
+            pa.RecordBatchReader.from_batches(schema, _watched(rows, schema, failures)),
+            target,
+            layer=job.layer,
+            driver=driver,
+            geometry_name=GEOMETRY,
+            geometry_type=_GEOMETRIES[job.geometry] + suffix,
+            crs=job.authority,
+            encoding=encoding,
+            layer_options=options or None,
+        )
+    except Exception:
+        if failures:
+            raise failures[0] from None
+        raise
+
+
+def _watched(rows: Rows, schema: pa.Schema, failures: list[BaseException]) -> Rows:
+    """Hand on rows; what fails on the way is kept, for GDAL only learns that something did."""
+    try:
+        for batch in rows:
+            yield pa.record_batch(batch.columns, schema=schema)
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 def titled(job: ExportJob, schema: pa.Schema) -> pa.Schema:

@@ -17,7 +17,7 @@ from api.negotiation import Representation
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 _BOX_TYPE = pa.struct([pa.field(name, pa.float64()) for name in _BOX])
-_ROWS_A_GROUP = 50_000
+_ROWS_A_GROUP = 25_000
 
 
 class GeoParquet:

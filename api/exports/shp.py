@@ -1,7 +1,5 @@
 """Shapefile in a zip, with its encoding, its reference system and a table of the fields' names."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -32,10 +30,11 @@ _ENCODINGS = {"UTF-8": ("utf-8", "UTF-8", "UTF-8"), "GBK": ("gbk", "CP936", "936
 _README = """\
 {title}
 
-The names of a Shapefile's fields have at most 10 bytes. fields.csv tells which field each is,
-with its titles, type, unit and code list. Texts are in {encoding}; times are in UTC.
-Shapefile 字段名不超过 10 个字节, 各字段的全名、中文名、类型、单位与代码表见 fields.csv。
+The names of a Shapefile's fields have at most 10 bytes. This is which field each is: its name here
+and in full, titles, type, unit and code list. Texts are in {encoding}, times in UTC.
+Shapefile 字段名不超过 10 个字节, 下表为各字段的短名、全名、中文名、英文名、类型、单位与代码表。
 文本编码为 {encoding}, 时间为 UTC。
+
 """
 
 
@@ -71,9 +70,9 @@ class Shapefile:
         path = folder / f"{job.layer}.shp"
         write_ogr(job, short, fitted, path, "ESRI Shapefile", encoding=encoding)
         path.with_suffix(".cpg").write_text(page)
-        (folder / "fields.csv").write_text(_table(job, names), encoding="utf-8-sig", newline="")
         readme = _README.format(title=job.title, encoding=job.options["encoding"])
-        (folder / "README.txt").write_text(readme, encoding="utf-8-sig")
+        # Not a table of its own, which programs that open the whole zip take for a second layer.
+        (folder / "README.txt").write_text(readme + _table(job, names), encoding="utf-8-sig")
         with ZipFile(target, "w", ZIP_DEFLATED, compresslevel=1) as archive:
             for part in sorted(folder.iterdir()):
                 archive.write(part, part.name)
@@ -162,22 +161,11 @@ def _check(job: ExportJob, batch: pa.RecordBatch, column: Column, codec: str) ->
 
 
 def _table(job: ExportJob, names: dict[str, str]) -> str:
-    stream = io.StringIO()
-    table = csv.writer(stream)
-    table.writerow(("short", "name", "zh", "en", "type", "unit", "codes"))
+    lines = ["short\tname\tzh\ten\ttype\tunit\tcodes"]
     for column in job.columns:
-        table.writerow(
-            (
-                names[column.name],
-                column.name,
-                column.zh,
-                column.en,
-                column.type,
-                column.unit or "",
-                column.codes or "",
-            )
-        )
-    return stream.getvalue()
+        told = (column.name, column.zh, column.en, column.type, column.unit, column.codes)
+        lines.append("\t".join((names[column.name], *(text or "" for text in told))))
+    return "\n".join(lines) + "\n"
 
 
 EXPORT: ExportFormat = Shapefile()

@@ -15,6 +15,7 @@ def test_the_groups_are_these() -> None:
     assert command_groups() == [
         "bake",
         "demo",
+        "export",
         "layers",
         "lineage",
         "load",
@@ -37,6 +38,7 @@ def test_the_commands_are_these() -> None:
         "bake",
         "database-url",
         "demo",
+        "export",
         "layers",
         "lineage",
         "load",
