@@ -13,6 +13,7 @@ from api.crs import Systems
 from api.edit_tokens import EditTokens
 from api.export_places import ExportPlaces
 from api.hot_tiles import HotTiles
+from api.page_marks import PageMarks
 from api.record_shelf import RecordShelf
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
@@ -74,6 +75,7 @@ class Service:
         #: Style, its layers and version of SLD → the document.
         self.stylesheets: dict[tuple[str, tuple[str, ...], str], bytes] = {}
         self.systems = Systems(settings.zones)
+        self.page_marks = PageMarks()
         self.edit_tokens = EditTokens(settings.edit_tokens)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)

@@ -23,8 +23,10 @@ from layers.filters import filter_condition
 from layers.queries import box_geometry, layer_rows, visible_fields
 from layers.tables import STORAGE_SRID, TILE_SRID
 
-#: How geometry is written: OGC WKB, GeoJSON text, or not at all.
-GeometryForm = Literal["wkb", "geojson"] | None
+#: How geometry is written: OGC WKB, GeoJSON text, GML 3.2 text, or not at all.
+GeometryForm = Literal["wkb", "geojson", "gml"] | None
+#: Of PostGIS's ``ST_AsGML``: the system's name as a URN, and lines as ``gml:LineString``.
+_GML_OPTIONS = 1 | 4
 
 
 def matching(
@@ -164,7 +166,7 @@ def selected_fields(query: FeatureQuery) -> tuple[str, ...]:
 
 
 def _geometry(query: FeatureQuery, rows: Subquery, form: GeometryForm) -> ColumnElement[Any] | None:
-    """Return geometry in the query's system: GeoJSON in its authority's axis order, or WKB.
+    """Return geometry in the query's system: GeoJSON or GML in its authority's order, or WKB.
 
     In GeoJSON areas are wound as RFC 7946 §3.1.6 wants, outer rings anticlockwise on the ground.
     """
@@ -183,6 +185,9 @@ def _geometry(query: FeatureQuery, rows: Subquery, form: GeometryForm) -> Column
         geometry = func.ST_ForcePolygonCCW(geometry)
     if system.north_first:
         geometry = func.ST_FlipCoordinates(geometry)
+    if form == "gml":
+        name = func.concat(query.layer.name, ".", rows.c.feature_id, ".", rows.c.version)
+        return func.ST_AsGML(3, geometry, system.decimals, _GML_OPTIONS, "gml", name)
     return func.ST_AsGeoJSON(geometry, system.decimals, 0)
 
 

@@ -1,7 +1,7 @@
 """The reading side of the city map, for one server process."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -272,6 +272,19 @@ class CityReader:
             return (await self.extent(query.layer, query.viewer)).count
         share = f"items/{query.layer.name}"
         return int((await self._pool.fetch(feature_count(query, most), share))[0][0])
+
+    async def cursor_at(self, query: FeatureQuery, passed: int) -> str | None:
+        """Return the cursor behind so many features of a query (at least one).
+
+        The database has to walk past them: where the page before is known, its cursor is better.
+
+        Returns:
+            ``None`` if there are no more than so many.
+        """
+        share = f"items/{query.layer.name}"
+        plain = replace(query, with_geometry=False, fields=())
+        found = await self._pool.fetch(feature_page(plain).offset(passed - 1).limit(2), share)
+        return _cursor_at(query, found[:1], backwards=False) if len(found) > 1 else None
 
     async def feature(self, query: FeatureQuery) -> FeatureRow:
         """Return the one feature that ``query.feature_id`` names, at the query's time.

@@ -51,6 +51,12 @@ async def landing_page(request: Request) -> Response:
         link(f"{api}/styles", STYLES_REL, json, "Styles of maps and layers"),
         link(f"{api}/maps", "maps", json, "Maps"),
         link(f"{base_url(request)}/stac", "related", json, "Imagery scenes (STAC)"),
+        link(
+            f"{base_url(request)}/wfs?service=WFS&request=GetCapabilities",
+            "related",
+            "text/xml",
+            "Features for older desktop GIS (WFS 2.0)",
+        ),
         link(f"{api}/loads", "loads", json, "Loads of surveys"),
     ]
     value = {"title": TITLE, "description": DESCRIPTION, "links": links}
