@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from api.export_registry import export_formats
 from api.feature_format import FeaturePageDocument
 from api.html import anchor, element
 from api.links import with_query
@@ -41,7 +42,8 @@ def features_body(document: FeaturePageDocument) -> str:
     names = _columns(document.query)
     pager = _pager(document)
     form = _form(document, address, names) + _hint(document.layer, names)
-    return form + pager + _table(document, address, names) + (pager if document.features else "")
+    below = pager + _exports(document, address) if document.features else ""
+    return form + pager + _table(document, address, names) + below
 
 
 def field_title(layer: LayerDefinition, name: str) -> str:
@@ -119,6 +121,20 @@ def _pager(document: FeaturePageDocument) -> str:
         for rel, text in (("prev", "← 上一页 / Previous"), ("next", "下一页 / Next →"))
     )
     return element("div", element("span", count, class_="count") + buttons, class_="bar")
+
+
+def _exports(document: FeaturePageDocument, address: str) -> str:
+    """Return links to all that match, as files."""
+    kept = {
+        name: text
+        for name, text in document.parameters.items()
+        if name not in ("cursor", "limit", "f")
+    }
+    files = " · ".join(
+        anchor(with_query(address, {**kept, "f": entry.name}), entry.name)
+        for entry in export_formats()
+    )
+    return element("p", f"全部结果为文件 / All that match as a file: {files}")
 
 
 def _of(matched: FeatureCount | None) -> str:

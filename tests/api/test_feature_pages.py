@@ -176,6 +176,9 @@ def test_people_filter_sort_and_turn_pages_without_scripts(client: httpx.Client)
     assert "sortby=-area" in upwards_text
     following = re.search(r'rel="next" href="([^"]*)"', upwards_text)
     assert following is not None
+    table = re.search(r'href="([^"]*f=csv)"', upwards_text)
+    assert table is not None
+    assert len(client.get(unescape(table[1])).text.strip().splitlines()) == 1 + 150
     second = client.get(unescape(following[1])).text
     assert 'rel="prev"' in second
     assert "sortby=-area" in second
