@@ -124,8 +124,9 @@ class LoadSession:
         self._hashes: list[Hashes] = []
         self._ended: list[int] = []
         self._writer: RowWriter = self._choose_writer()
-        for table in (bad_key_table(layer), difference_table()):
-            table.create(connection)
+        difference_table().create(connection)
+        if header.full:
+            bad_key_table(layer).create(connection)
 
     def _choose_writer(self) -> RowWriter:
         connection, layer = self._connection, self._layer
@@ -332,7 +333,8 @@ class LoadSession:
             self._connection.execute(close_held(self._survey))
             self._connection.execute(keep_before(self._survey))
             self._connection.execute(open_surveyed(self._survey))
-            if (added or changed) and (changed or closed):
+            # One feature alone came from no other.
+            if features > 1 and (added or changed) and (changed or closed):
                 record_ancestry(self._connection, self._survey)
             self._renew_statistics(features, self._layer.name)
         return (added, changed, self._staged - added - changed, closed), growth
