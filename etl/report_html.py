@@ -29,6 +29,7 @@ _KINDS = {
     "survey": ("测绘入库", "survey"),
     "repair": ("修复入库", "repair"),
     "revert": ("撤回", "revert"),
+    "transaction": ("编辑", "edit"),
 }
 _STAGES = {
     "read and check": ("读取与检查", "read and check"),
