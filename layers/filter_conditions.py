@@ -10,6 +10,8 @@ from sqlalchemy import (
     Double,
     and_,
     any_,
+    case,
+    func,
     literal,
     not_,
     or_,
@@ -155,7 +157,7 @@ class ConditionBuilder:
 
     def _property(self, name: Any) -> Value:
         if name == GEOMETRY:
-            return Value(Kind.GEOMETRY, self._geometry, f"'{GEOMETRY}'")
+            return Value(Kind.GEOMETRY, self._figure(), f"'{GEOMETRY}'")
         if name == ID:
             return Value(Kind.NUMBER, self._feature_id, f"'{ID}'", whole=True)
         if not isinstance(name, str) or name not in self._columns:
@@ -163,6 +165,13 @@ class ConditionBuilder:
         field = self._layer.field(name)
         whole = field.type is FieldType.INTEGER
         return Value(KINDS[field.type], self._columns[name], f"'{name}'", whole=whole)
+
+    def _figure(self) -> ColumnElement[Any]:
+        """Return the features' geometry as one that relations can be told of."""
+        given = self._geometry
+        if self._layer.view is None:
+            return given
+        return case((func.ST_IsValid(given), given), else_=func.ST_MakeValid(given))
 
     def _combination(self, operation: str, arguments: list[Any]) -> Value:
         if not arguments:

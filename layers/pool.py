@@ -44,14 +44,21 @@ _UNFIT = (
     asyncpg.UndefinedColumnError,
     asyncpg.UndefinedFunctionError,
 )
-#: A filter's numbers and times go beyond what can be computed.
-_UNCOMPUTABLE = asyncpg.DataError
+#: A filter's numbers and times go beyond what can be computed, or a geometry is no figure.
+_UNCOMPUTABLE = (asyncpg.DataError, asyncpg.InternalServerError)
 _BEYOND = "filter: what it computes goes beyond the numbers and times of 64 bits"
+_NO_FIGURE = "filter: relates a geometry that is invalid: ask for fewer features"
 _RUN_MIGRATE = "the database is not of the form that the definitions need: run onemap migrate"
 
 #: Work that is nobody's in particular, and that of exports.
 COMMON = "common"
 EXPORTS = "exports"
+
+
+def _told(error: asyncpg.PostgresError) -> Exception:
+    if isinstance(error, asyncpg.DataError):
+        return InvalidValue(_BEYOND)
+    return InvalidValue(_NO_FIGURE) if "GEOS" in str(error) else error
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ class ReadingPool:
             except _UNFIT as error:
                 raise SchemaConflict(_RUN_MIGRATE) from error
             except _UNCOMPUTABLE as error:
-                raise InvalidValue(_BEYOND) from error
+                raise _told(error) from error
             return rows
 
     async def stream(self, statement: ClauseElement, size: int) -> AsyncGenerator[list[Any]]:
@@ -246,7 +253,7 @@ class ReadingPool:
             except _UNFIT as error:
                 raise SchemaConflict(_RUN_MIGRATE) from error
             except _UNCOMPUTABLE as error:
-                raise InvalidValue(_BEYOND) from error
+                raise _told(error) from error
 
     @asynccontextmanager
     async def connection(self, share: str = COMMON) -> AsyncIterator[asyncpg.Connection]:

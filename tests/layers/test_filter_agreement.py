@@ -124,6 +124,28 @@ def agree(city: City, kind: str, trees: list[Any]) -> None:
         assert found == city.expected(kind, tree), cql2.as_text(tree)
 
 
+#: What few of those that come by chance would tell apart.
+REMEMBERED = (
+    "size % 0.4 > 0.05",
+    "ratio div 0.3 = 5 OR size div -0.7 < 0 OR ratio div 0.3 = 3",
+    "CASEI(alias) LIKE CASEI('%Σ')",
+    "CASEI('aΣ') LIKE CASEI('%Σ') AND CASEI('Straße') = CASEI('STRASSE')",
+    "ACCENTI(alias) = ACCENTI('o') OR ACCENTI(alias) = ACCENTI('Ø')",
+    "NOT (T_OVERLAPPEDBY(INTERVAL(built, gone), INTERVAL('2011-03-04', '2012-01-01')))",
+    "T_OVERLAPS(INTERVAL(seen, \"left\"), INTERVAL('2011-12-31T16:00:00Z', '..')) OR seen < gone",
+    "S_OVERLAPS(geometry, POLYGON((0.5 0.5, 3.5 0.5, 3.5 3.5, 0.5 3.5, 0.5 0.5)))",
+    "S_CROSSES(geometry, POLYGON((0.5 0.5, 3.5 0.5, 3.5 3.5, 0.5 3.5, 0.5 0.5)))",
+    "S_TOUCHES(geometry, LINESTRING(0 2, 4 2)) OR S_WITHIN(geometry, BBOX(0, 0, 3, 3))",
+    "A_OVERLAPS(split(tags, ','), ('b', 'c')) OR A_CONTAINS((1, 2.5, rank), (floors))",
+    "floors ^ 2 - rank div 2 > size / floors",
+)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_remembered_filters_select_what_the_standard_says(city: City, kind: str) -> None:
+    agree(city, kind, [read_filter(text).tree for text in REMEMBERED])
+
+
 EXPRESSIONS = st.lists(cql2.expressions, min_size=8, max_size=40)
 FREELY = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -16,6 +16,7 @@ from layers.errors import LoadRefused, SchemaConflict
 from layers.feature_counts import FeatureCount
 from layers.feature_query import FeatureQuery
 from layers.feature_selection import feature_page
+from layers.filters import read_filter
 from layers.reading import CityReader
 from layers.settings import LayersSettings
 from layers.sql import compile_for_asyncpg
@@ -76,6 +77,17 @@ def test_refused_rows_are_current_features_with_mixed_geometry(
     with connected(fresh_database) as connection:
         drawn = connection.execute(tile_rows(QUARANTINE, fields=("rule",))).all()
         assert len(drawn) == 3
+
+
+def test_relations_are_told_of_rows_whose_geometry_is_invalid(
+    make_store: Maker, plot: LayerDefinition, fresh_database: str
+) -> None:
+    bow = shapely.Polygon([(114, 29), (115, 30), (115, 29), (114, 30)])
+    load(make_store(plot, QUARANTINE), plot, {"A": 1}, day(0), bad=(bad(1, shape=bow), bad(2)))
+    box = "POLYGON((114.4 29, 116 29, 116 31, 114.4 31, 114.4 29))"
+    for relation, rows in (("INTERSECTS", 1), ("OVERLAPS", 1), ("CONTAINS", 0), ("TOUCHES", 0)):
+        found = page(fresh_database, filter=read_filter(f"S_{relation}(geometry, {box})"))
+        assert len(found) == rows
 
 
 def test_what_a_refused_row_holds_is_for_operators(
