@@ -106,7 +106,7 @@ def record_request(query_string: bytes) -> RecordRequest:
     given = read_query(query_string, RECORD_PARAMETERS)
     parameters = {name: text for name, text in given.items() if text.strip()}
     for name in ("crs", "bbox-crs"):
-        if parameters.get(name, CRS84.uri) != CRS84.uri:
+        if given.get(name, CRS84.uri) != CRS84.uri:
             raise InvalidParameter(f"{name}: records come in {CRS84.uri} only")
     said = parameters.get
     search = RecordSearch(
