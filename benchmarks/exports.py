@@ -61,11 +61,13 @@ def filled(server: str, url: str) -> None:
         found = connection.scalar(
             text("SELECT count(*) FROM pg_database WHERE datname = :name"), {"name": DATABASE}
         )
-        if found:
-            return
-        connection.execute(text(f"CREATE DATABASE {DATABASE}"))
+        if not found:
+            connection.execute(text(f"CREATE DATABASE {DATABASE}"))
     environment = _environment(url)
+    # Also for one that an older version filled.
     subprocess.run([ONEMAP, "migrate"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    if found:
+        return
     command = [ONEMAP, "load", str(survey(1)), "--layer", "land_parcel", "--no-pyramid"]
     subprocess.run([*command, "--valid-from", "2020-05-01"], check=True, env=environment)
     with connected(url, autocommit=True) as connection:
