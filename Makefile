@@ -23,7 +23,7 @@ demo: ## install what is missing, load the sample city, serve it on http://127.0
 
 test: tools ## all quick tests, on a private test cluster (or ONEMAP_DATABASE_URL)
 	npm --prefix web test
-	$(PYTHON) -m pytest -m 'not slow' $(PYTEST_FLAGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m 'not slow' $(PYTEST_FLAGS)
 
 test-all: tools ## all tests, the slow ones too
 	npm --prefix web test

