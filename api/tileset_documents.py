@@ -7,6 +7,7 @@ from api.links import link
 from gis.systems import CRS84
 from layers.access import Viewer, access_class
 from layers.feature_query import BBox
+from tiles.point_counts import POINT_COUNT, POINT_COUNT_TITLE, ever_has_counts
 from tiles.tile_grids import TileGrid
 from tiles.tileset import TileLayer, TileSet, deepest_fields
 
@@ -117,6 +118,17 @@ def _limits(grid: TileGrid, number: int, box: BBox | None) -> dict[str, Any]:
 def _layer(entry: TileLayer, grid: TileGrid, home: str, viewer: Viewer) -> dict[str, Any]:
     layer = entry.definition
     visible = access_class(layer, viewer).fields
+    properties = {
+        name: field_schema(layer.field(name), home)
+        for name in deepest_fields(entry)
+        if name in visible
+    }
+    if ever_has_counts(entry):
+        properties[POINT_COUNT] = {
+            "title": both(POINT_COUNT_TITLE),
+            "type": "integer",
+            "minimum": 2,
+        }
     return {
         "id": layer.name,
         "title": both(layer.title),
@@ -124,14 +136,7 @@ def _layer(entry: TileLayer, grid: TileGrid, home: str, viewer: Viewer) -> dict[
         **({} if layer.geometry.mixed else {"geometryDimension": layer.geometry.dimension}),
         "minTileMatrix": _matrix(grid, entry.min_zoom),
         "maxTileMatrix": _matrix(grid, entry.max_zoom),
-        "propertiesSchema": {
-            "type": "object",
-            "properties": {
-                name: field_schema(layer.field(name), home)
-                for name in deepest_fields(entry)
-                if name in visible
-            },
-        },
+        "propertiesSchema": {"type": "object", "properties": properties},
         "links": [
             link(f"{home}/collections/{layer.name}", f"{_REL}geodata", _JSON, both(layer.title))
         ],

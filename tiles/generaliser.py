@@ -157,8 +157,6 @@ class Generaliser(Protocol):
     dimensions: frozenset[int]
     #: Whether ``members`` is to be shown in tiles, as ``point_count``, where it is more than one.
     counts: ClassVar[bool]
-    #: Whether rows depend only on the ground that areas cover, not on where outlines begin.
-    by_ground: ClassVar[bool]
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the zoom of the cells of a band that names none."""
@@ -180,7 +178,9 @@ class Generaliser(Protocol):
         """Return the band's rows that belong to a cell.
 
         Args:
-            features: All whose box meets the cell's box widened by ``margin_m``, in any order.
+            features: All whose box meets the cell's box widened by ``margin_m``, in any order;
+                areas in the form of ``shapely.normalize``, so that where an outline was begun
+                makes no difference.
             band: The band.
             cell: A tile of the band's cell zoom.
 

@@ -4,13 +4,20 @@ Rows go from south to north. Label 0 is ground that no area covers.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.features import sieve
 
+from gis.late import LateModule
 from tiles.generaliser import Floats, Integers, Shapes
+
+if TYPE_CHECKING:
+    from rasterio import features
+else:
+    # A server knows the methods by name and never makes a raster.
+    features = LateModule("rasterio.features")
 
 Labels = NDArray[np.int32]
 #: Brings coordinates, (n, 2), elsewhere.
@@ -138,11 +145,11 @@ def sieved(raster: Labels, least: int) -> Labels:
         return raster
     covered = raster > 0
     if covered.all():
-        return np.asarray(sieve(raster, least), np.int32)
+        return np.asarray(features.sieve(raster, least), np.int32)
     if not covered.any():
         return raster
-    apart = sieve(raster, least, mask=covered)
-    filled = sieve(raster, least)
+    apart = features.sieve(raster, least, mask=covered)
+    filled = features.sieve(raster, least)
     result: Labels = np.where(covered, apart, filled).astype(np.int32)
     return result
 

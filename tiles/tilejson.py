@@ -5,6 +5,7 @@ from typing import Any
 from layers.access import Viewer, access_class
 from layers.definition import FieldDefinition, FieldType
 from layers.feature_query import BBox
+from tiles.point_counts import POINT_COUNT, POINT_COUNT_TITLE, ever_has_counts
 from tiles.tileset import TileLayer, TileSet, deepest_fields
 
 _WORLD: BBox = (-180.0, -85.0511287798066, 180.0, 85.0511287798066)
@@ -63,14 +64,17 @@ def tilejson(
 def _vector_layer(entry: TileLayer, viewer: Viewer) -> dict[str, Any]:
     layer = entry.definition
     visible = access_class(layer, viewer).fields
+    fields = {
+        name: _described(layer.field(name)) for name in deepest_fields(entry) if name in visible
+    }
+    if ever_has_counts(entry):
+        fields[POINT_COUNT] = f"Number: {POINT_COUNT_TITLE.zh} / {POINT_COUNT_TITLE.en}"
     return {
         "id": layer.name,
         "description": f"{layer.title.zh} / {layer.title.en}",
         "minzoom": entry.min_zoom,
         "maxzoom": entry.max_zoom,
-        "fields": {
-            name: _described(layer.field(name)) for name in deepest_fields(entry) if name in visible
-        },
+        "fields": fields,
     }
 
 

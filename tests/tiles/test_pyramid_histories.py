@@ -113,7 +113,7 @@ def expected(url: str, z: int, at: datetime, as_of: datetime) -> set[tuple[Any, 
             select(rows.c.feature_id, rows.c.use, rows.c.floors, func.ST_AsBinary(rows.c.tile_geom))
         ).all()
     features = Features(
-        np.array(shapely.from_wkb([bytes(row[3]) for row in found]), dtype=object),
+        shapely.normalize(np.array(shapely.from_wkb([bytes(row[3]) for row in found]), object)),
         np.array([row[0] for row in found], np.int64),
         pa.table(
             {

@@ -31,6 +31,7 @@ from layers.tile_queries import tile_rows
 from tiles.format import TileCut, TileFormat, once
 from tiles.grids import BUFFER, EXTENT, unit_size
 from tiles.meta_layer import meta_layer
+from tiles.point_counts import POINT_COUNT, has_counts
 from tiles.tileset import FULL_DETAIL_ZOOM
 
 #: How far simplified lines may lie from the surveyed ones, in tile units (16 make a pixel of a
@@ -169,6 +170,9 @@ def _features(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> Select[An
     attributes = [_attribute(layer, name, rows.c[name]) for name in fields if name in rows.c]
     if cut.since is not None:
         attributes += [rows.c[CHANGE].label(CHANGE), rows.c[SHAPE].label(SHAPE)]
+    elif has_counts(layer, cut.z):
+        # Tiles have no nulls: a point that stands for itself alone has no such attribute.
+        attributes.append(case((rows.c.members > 1, rows.c.members)).label(POINT_COUNT))
     return select(
         rows.c.tile_id.label("feature_id"),
         *attributes,

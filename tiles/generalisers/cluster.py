@@ -41,7 +41,6 @@ class Cluster:
     parameters: type[BandParameters] = ClusterParameters
     dimensions = frozenset({0})
     counts: ClassVar[bool] = True
-    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 10: points are light."""

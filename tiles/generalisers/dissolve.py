@@ -51,7 +51,6 @@ class Dissolve:
     parameters: type[BandParameters] = DissolveParameters
     dimensions = frozenset({2})
     counts: ClassVar[bool] = False
-    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 12."""

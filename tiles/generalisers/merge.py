@@ -62,7 +62,6 @@ class Merge:
     parameters: type[BandParameters] = MergeParameters
     dimensions = frozenset({1})
     counts: ClassVar[bool] = False
-    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 11: longer chains need fewer names."""

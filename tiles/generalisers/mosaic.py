@@ -65,7 +65,6 @@ class Mosaic:
     parameters: type[BandParameters] = MosaicParameters
     dimensions = frozenset({2})
     counts: ClassVar[bool] = False
-    by_ground: ClassVar[bool] = True
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, so that the cells' edges are the tiles'."""

@@ -54,7 +54,6 @@ class Simplify:
     parameters: type[BandParameters] = SimplifyParameters
     dimensions = frozenset({1, 2})
     counts: ClassVar[bool] = False
-    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return about the deepest zoom, so that no cell holds too much nor too little."""

@@ -30,7 +30,6 @@ class Thin:
     parameters: type[BandParameters] = ThinParameters
     dimensions = frozenset({0})
     counts: ClassVar[bool] = False
-    by_ground: ClassVar[bool] = False
 
     def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
         """Return the deepest zoom, at most 10: points are light."""

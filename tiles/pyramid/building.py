@@ -19,6 +19,7 @@ from layers.pyramid_store import Plan, PyramidStore
 from layers.tile_changes import Tiles
 from tiles.generaliser_registry import band_of, tile_generalisers
 from tiles.pyramid.cells import blocks_of, cells_in, spread, tile_ranges
+from tiles.pyramid.outlines import in_one_form
 from tiles.pyramid.worker import (
     BandTask,
     BlockResult,
@@ -220,7 +221,7 @@ def _touched(
         rows = store.changed_rows(layer, source, fields, step, _MOST_CHANGES)
         if rows is None:
             return None
-        ids, shapes = _differing(rows, of_layer=source is None, by_ground=method.by_ground)
+        ids, shapes = _band_shapes(rows) if source else _differing(layer, rows)
         bounds = shapely.bounds(shapes).reshape(-1, 4)
         each, codes = spread(tile_ranges(bounds, band.cell_zoom, method.margin_m(band)))
         for code, feature in zip(codes.tolist(), ids[each].tolist(), strict=True):
@@ -231,23 +232,25 @@ def _touched(
     return _Touched(dict.fromkeys(found, 1 if count <= _SMALL else _SMALL))
 
 
+def _band_shapes(rows: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Return no feature (0) and the shape, for each of the shapes of a finer band's rows."""
+    shapes = np.array(shapely.from_wkb(list({bytes(row.wkb) for row in rows})), dtype=object)
+    shapes = shapes[~shapely.is_empty(shapes)]
+    return np.zeros(len(shapes), np.int64), shapes
+
+
 def _differing(
-    rows: Sequence[Any], *, of_layer: bool, by_ground: bool
+    layer: LayerDefinition, rows: Sequence[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
     """Return the features, and the shapes before and after, that make a band different.
 
     Args:
-        rows: As ``PyramidStore.changed_rows`` has them.
-        of_layer: Whether they are the layer's own, of which something else may have changed.
-        by_ground: Whether it does not matter where outlines begin.
+        layer: The layer.
+        rows: Its own rows, as ``PyramidStore.changed_rows`` has them; something else of them
+            may have changed, or an outline be told from another corner on.
     """
-    if not of_layer:
-        shapes = np.array(shapely.from_wkb(list({bytes(row.wkb) for row in rows})), dtype=object)
-        shapes = shapes[~shapely.is_empty(shapes)]
-        return np.zeros(len(shapes), np.int64), shapes
-    outlines = [None if row.wkb is None else bytes(row.wkb) for row in rows]
-    if by_ground:
-        outlines = _normal(outlines)
+    told = [None if row.wkb is None else bytes(row.wkb) for row in rows]
+    outlines = shapely.to_wkb(in_one_form(layer, np.array(shapely.from_wkb(told), dtype=object)))
     seen = [(*row[:4], wkb, *row[5:]) for row, wkb in zip(rows, outlines, strict=True)]
     touched = touched_shapes(seen)
     pairs = sorted(
@@ -256,9 +259,3 @@ def _differing(
     shapes = np.array(shapely.from_wkb([wkb for _, wkb in pairs]), dtype=object)
     there = ~shapely.is_empty(shapes)
     return np.array([feature for feature, _ in pairs], np.int64)[there], shapes[there]
-
-
-def _normal(outlines: Sequence[bytes | None]) -> list[bytes | None]:
-    """Return WKB that is the same for the same ground, wherever its outlines begin."""
-    shapes = shapely.normalize(np.array(shapely.from_wkb(list(outlines)), dtype=object))
-    return list(shapely.to_wkb(shapes))

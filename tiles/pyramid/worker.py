@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -26,6 +26,7 @@ from layers.tile_changes import Tiles
 from tiles.generaliser import Band, Cell, Generaliser
 from tiles.generaliser_registry import band_of, tile_generalisers
 from tiles.pyramid.cells import Block, PyramidFailed
+from tiles.pyramid.outlines import in_one_form
 from tiles.pyramid.renewal import CellChange, renewed
 
 #: Blocks that are given out ahead of the one whose rows are written, for each process.
@@ -87,6 +88,8 @@ class BandWorker:
             recorded,
             None if block.features is None else sorted(set().union(*block.features)),
         )
+        if self._source is None:
+            versions = replace(versions, shapes=in_one_form(task.layer, versions.shapes))
         bounds = shapely.bounds(versions.shapes)
         packed, closed = [], []
         opened, shapes = 0, []
