@@ -14,6 +14,7 @@ from api.edit_tokens import EditTokens
 from api.export_places import ExportPlaces
 from api.hot_tiles import HotTiles
 from api.page_marks import PageMarks
+from api.pictures import PictureDesk
 from api.record_shelf import RecordShelf
 from api.settings import ApiSettings
 from api.telemetry import Telemetry
@@ -38,6 +39,7 @@ from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
 from tiles.request import RenderedTile, TileRequest
 from tiles.store_keeper import StoreKeeper, StorePlace, public_families
+from tiles.style_values import Language
 from tiles.tile_store import TileStore
 from tiles.tileset import TileSet, layer_tiles, map_tiles
 
@@ -76,6 +78,9 @@ class Service:
         self.stylesheets: dict[tuple[str, tuple[str, ...], str], bytes] = {}
         self.systems = Systems(settings.zones)
         self.page_marks = PageMarks()
+        self.pictures = PictureDesk()
+        #: Path of a tile set, language of names, viewer → the layers of its style as JSON.
+        self.picture_styles: dict[tuple[str, Language, Viewer], bytes] = {}
         self.edit_tokens = EditTokens(settings.edit_tokens)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)
@@ -158,6 +163,7 @@ class Service:
     async def stop(self) -> None:
         """Close the reader."""
         self.hot.trusted_until = lambda: 0.0
+        self.pictures.close()
         if self._store_keeper is not None:
             await self._store_keeper.stop()
         if self.archives is not None:

@@ -60,9 +60,9 @@ def cut_layers(tile: bytes) -> dict[str, int]:
     """
     for number, _, content in fields(tile):
         if number == _LAYER and isinstance(content, bytes):
-            keys, values, features = _parts(content)
+            keys, values, features = layer_parts(content)
             if _name(content) == NAME:
-                rows = [_row(keys, values, feature) for feature in features]
+                rows = [row_of(keys, values, feature) for feature in features]
                 return {str(row["layer"]): int(row["of"]) for row in rows}
     return {}
 
@@ -70,7 +70,7 @@ def cut_layers(tile: bytes) -> dict[str, int]:
 def _layer(content: bytes) -> LayerContents:
     found = LayerContents(_name(content), bytes=len(content))
     found.gzip_bytes = len(igzip.compress(content, 2))
-    keys, values, features = _parts(content)
+    keys, values, features = layer_parts(content)
     for feature in features:
         _count(found, keys, values, feature)
     return found
@@ -85,11 +85,12 @@ def _count(found: LayerContents, keys: list[str], values: list[Value], feature: 
             found.greatest_id = content if greatest is None else max(greatest, content)
         elif number == _GEOMETRY and isinstance(content, bytes):
             found.vertices += _vertices(varints(content).tolist())
-    for name, value in _row(keys, values, feature).items():
+    for name, value in row_of(keys, values, feature).items():
         found.attributes.setdefault(name, Counter())[value] += 1
 
 
-def _parts(layer: bytes) -> tuple[list[str], list[Value], list[bytes]]:
+def layer_parts(layer: bytes) -> tuple[list[str], list[Value], list[bytes]]:
+    """Return a layer's keys, values and features, the latter encoded."""
     keys: list[str] = []
     values: list[Value] = []
     features: list[bytes] = []
@@ -113,7 +114,8 @@ def _name(layer: bytes) -> str:
     )
 
 
-def _row(keys: list[str], values: list[Value], feature: bytes) -> dict[str, Value]:
+def row_of(keys: list[str], values: list[Value], feature: bytes) -> dict[str, Value]:
+    """Return the attributes of an encoded feature of a layer with these keys and values."""
     for number, _, content in fields(feature):
         if number == _TAGS and isinstance(content, bytes):
             pairs = varints(content).tolist()

@@ -62,6 +62,12 @@ def icon_png(name: str) -> bytes | None:
     return stream.getvalue()
 
 
+def icon_image(name: str, side: int) -> Image.Image | None:
+    """Return one icon, ``side`` pixels along an edge; ``None`` if there is none."""
+    drawing = ICONS.get(name)
+    return None if drawing is None else _icon(drawing, side)
+
+
 def _icon(drawing: Drawing, side: int) -> Image.Image:
     large = side * _OVERSAMPLING
     image = Image.new("RGBA", (large, large), (255, 255, 255, 0))

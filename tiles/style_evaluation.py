@@ -8,6 +8,8 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+#: Key under which attributes tell what kind of geometry a feature has.
+GEOMETRY_TYPE = "$type"
 #: Operators of two values, or of values and a missing one, which gives nothing.
 _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -128,6 +130,12 @@ def _interpolate(arguments: list[Any], attributes: Mapping[str, Any], zoom: floa
     return low + (high - low) * share
 
 
+def _geometry_type(_arguments: list[Any], attributes: Mapping[str, Any], _zoom: float) -> Any:
+    if GEOMETRY_TYPE not in attributes:
+        raise NotEvaluable("the kind of geometry is not known")
+    return attributes[GEOMETRY_TYPE]
+
+
 def _share(curve: list[Any], done: float, whole: float) -> float:
     base = float(curve[1]) if curve[0] == "exponential" else 1.0
     if base == 1.0:
@@ -152,6 +160,7 @@ _SIMPLE: Mapping[str, Callable[[list[Any]], Any]] = {
     "concat": lambda values: "".join("" if value is None else str(value) for value in values),
     "coalesce": lambda values: next((value for value in values if value is not None), None),
     "image": lambda values: values[0],
+    "slice": lambda values: values[0][slice(*(int(value) for value in values[1:]))],
 }
 _OPERATORS = frozenset({*_SIMPLE, *_ARITHMETIC, *_COMPARISONS})
 _FORMS: Mapping[str, Callable[[list[Any], Mapping[str, Any], float], Any]] = {
@@ -159,6 +168,10 @@ _FORMS: Mapping[str, Callable[[list[Any], Mapping[str, Any], float], Any]] = {
     "get": lambda arguments, attributes, _zoom: attributes.get(arguments[0]),
     "has": lambda arguments, attributes, _zoom: attributes.get(arguments[0]) is not None,
     "zoom": lambda _arguments, _attributes, zoom: zoom,
+    "geometry-type": _geometry_type,
+    "format": lambda arguments, attributes, zoom: "".join(
+        str(evaluate(part, attributes, zoom)) for part in arguments if not isinstance(part, dict)
+    ),
     "match": _match,
     "case": _case,
     "step": _step,

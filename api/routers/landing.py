@@ -57,6 +57,12 @@ async def landing_page(request: Request) -> Response:
             "text/xml",
             "Features for older desktop GIS (WFS 2.0)",
         ),
+        link(
+            f"{base_url(request)}/wmts/1.0.0/WMTSCapabilities.xml",
+            "related",
+            "text/xml",
+            "Maps as pictures and vector tiles for older desktop GIS (WMTS 1.0)",
+        ),
         link(f"{api}/loads", "loads", json, "Loads of surveys"),
     ]
     value = {"title": TITLE, "description": DESCRIPTION, "links": links}

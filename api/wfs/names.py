@@ -4,6 +4,8 @@ from xml.etree import ElementTree as ET
 
 WFS = "http://www.opengis.net/wfs/2.0"
 FES = "http://www.opengis.net/fes/2.0"
+#: Of the WMTS, which is spoken beside the WFS (OGC 07-057r7).
+WMTS = "http://www.opengis.net/wmts/1.0"
 OWS = "http://www.opengis.net/ows/1.1"
 GML = "http://www.opengis.net/gml/3.2"
 XSD = "http://www.w3.org/2001/XMLSchema"
@@ -34,6 +36,7 @@ for _prefix, _uri in (
     ("wfs", WFS),
     ("fes", FES),
     ("ows", OWS),
+    ("wmts", WMTS),
     ("gml", GML),
     ("xsd", XSD),
     ("xlink", XLINK),
@@ -60,6 +63,7 @@ _URIS = {
     "wfs": WFS,
     "fes": FES,
     "ows": OWS,
+    "wmts": WMTS,
     "gml": GML,
     "xsd": XSD,
     PREFIX: CITY,

@@ -70,6 +70,7 @@ def test_the_routers_and_formats_found() -> None:
         "versions",
         "web",
         "wfs",
+        "wmts",
     )
     assert len(all_routers()) == len(router_modules())
     assert [entry.name for entry in feature_formats()] == ["geojson", "html"]

@@ -1,0 +1,1 @@
+"""Pictures of tiles, drawn from vector tiles by a map's style."""
