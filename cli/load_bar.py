@@ -1,22 +1,22 @@
 """How far a load has come, as a line of the terminal."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from typing import TYPE_CHECKING
 
 from etl.load import Progress as LoadProgress
 from etl.progress import Pace, pace, pace_of
+from gis.late import LateModule
 from layers.load_records import LoadRecord
+
+if TYPE_CHECKING:
+    from rich import console as rich_console
+    from rich import progress as rich_progress
+else:
+    rich_console = LateModule("rich.console")
+    rich_progress = LateModule("rich.progress")
 
 #: Stage of a load → what is said of it; a stage that is not here is said as it is called.
 _STAGES = {
@@ -34,10 +34,21 @@ _STAGES = {
 class LoadBar:
     """Shows stage, rows, rows a second, and the time that is left."""
 
-    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        progress: "rich_progress.Progress | None",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with a load that opens its source.
+
+        Args:
+            progress: Where to show it; ``None`` where nobody watches.
+            clock: Seconds.
+        """
         self._progress = progress
         self._clock = clock
-        self._task = progress.add_task("opening", total=None, pace="")
+        if progress is not None:
+            self._task = progress.add_task("opening", total=None, pace="")
         self._stage = "opening"
         self._started = self._stage_started = clock()
 
@@ -65,6 +76,8 @@ class LoadBar:
         self._show(stage, record.rows, record.total, pace_of(record))
 
     def _show(self, stage: str, rows: int, total: int | None, found: Pace) -> None:
+        if self._progress is None:
+            return
         self._progress.update(
             self._task, description=stage, completed=rows, total=total, pace=pace_text(found)
         )
@@ -86,17 +99,18 @@ def pace_text(found: Pace) -> str:
 @contextmanager
 def load_bar() -> Iterator[LoadBar]:
     """A bar on standard error; nothing where that is no terminal."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}"),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
     # Where nobody watches it, a bar would only leave an empty line in front of an error's one.
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    if not sys.stderr.isatty():
+        yield LoadBar(None)
+        return
+    columns = (
+        rich_progress.SpinnerColumn(),
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TextColumn("{task.fields[pace]}"),
+        rich_progress.TimeElapsedColumn(),
+    )
+    console = rich_console.Console(stderr=True)
+    with rich_progress.Progress(*columns, console=console, transient=True) as progress:
         yield LoadBar(progress)

@@ -94,6 +94,8 @@ class PrivateCluster:
                 [
                     *("-D", str(unfinished), "-U", USER, f"--pwfile={given}"),
                     *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
+                    # The same order as that of C.UTF-8, told by the bytes alone.
+                    "--lc-collate=C",
                     *(
                         ["--no-instructions"]
                         if self.durable

@@ -3,15 +3,13 @@
 import getpass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.city import catalogue_of, database_url, open_desk, open_store
 from cli.load_bar import load_bar
-from cli.load_history import city, write_page
 from cli.load_watch import follow, outcome_text
-from cli.pyramid_follow_up import follow_up
 from cli.settings import read_settings
 from cli.signals import orderly_end
 from cli.suggestions import suggested
@@ -20,9 +18,16 @@ from etl.jobs import Tools, load_now, queued_load
 from etl.load import LoadRequest, Progress, RefusedLoad
 from etl.report import LoadReport
 from etl.settings import EtlSettings
+from gis.late import LateModule
 from gis.times import parse_instant
 from layers.errors import OneMapError
 from layers.settings import LayersSettings
+
+if TYPE_CHECKING:
+    from cli import load_history, pyramid_follow_up
+else:
+    load_history = LateModule("cli.load_history")
+    pyramid_follow_up = LateModule("cli.pyramid_follow_up")
 
 _STILL_QUEUED = "interrupted: a load that was queued goes on without being watched"
 #: Exit status after Ctrl-C, as shells have it: 128 + SIGINT.
@@ -182,7 +187,7 @@ def _run(request: LoadRequest, *, pyramid: bool) -> LoadReport:
         with load_bar() as bar:
             report = load_now(request, Tools(store, desk, catalogue, etl), bar.tell)
             if pyramid and not request.dry_run:
-                follow_up(
+                pyramid_follow_up.follow_up(
                     [report.layer],
                     catalogue,
                     lambda state: bar.tell(Progress("pyramid", state.done, state.total)),
@@ -211,8 +216,8 @@ def _write(path: Path | None, report: LoadReport) -> None:
         return
     if path.suffix.lower() in (".html", ".htm"):
         if report.load_id is not None:
-            with city() as (store, catalogue):
-                write_page(store, catalogue, report.load_id, path)
+            with load_history.city() as (store, catalogue):
+                load_history.write_page(store, catalogue, report.load_id, path)
         return
     try:
         path.write_text(report.as_json() + "\n", encoding="utf-8")
