@@ -130,6 +130,35 @@ def test_the_same_ground_told_from_another_corner_is_no_change(
         pyramid.close()
 
 
+@pytest.mark.parametrize("name", ["simplify", "coverage", "dissolve"])
+def test_late_surveys_that_begin_elsewhere_leave_what_building_anew_gives(
+    name: str, make_store: Callable[..., Store], fresh_database: str
+) -> None:
+    layer = METHODS[name]
+    store = make_store(layer)
+    pyramid = PyramidStore(fresh_database)
+    chance = np.random.default_rng(11)
+    try:
+        for _ in range(8):
+            shapes = [
+                area(
+                    corners(place, 0.2 * chance.integers(2)),
+                    begun=int(chance.integers(30)),
+                    other_way=bool(chance.integers(2)),
+                )
+                for place in range(5)
+            ]
+            survey(store, layer, int(chance.integers(1, 7)), shapes)
+            if chance.integers(3):
+                build_pyramid(pyramid, layer, processes=1)
+        build_pyramid(pyramid, layer, processes=1)
+        followed = rows_of(fresh_database, layer)
+        build_pyramid(pyramid, layer, processes=1, anew=True)
+        assert rows_of(fresh_database, layer) == followed
+    finally:
+        pyramid.close()
+
+
 class Seen:
     """What was read of the database, as it passed."""
 

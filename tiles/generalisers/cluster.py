@@ -16,6 +16,7 @@ from tiles.generaliser import (
     Rows,
 )
 from tiles.generaliser_tools import chosen, made_ids
+from tiles.joint_generaliser import JointGeneraliser
 from tiles.point_squares import Squares, in_squares, sums
 from tiles.unit_grid import snapped_points
 
@@ -31,7 +32,7 @@ class ClusterParameters(BandParameters):
     least: int = Field(default=2, ge=2)
 
 
-class Cluster:
+class Cluster(JointGeneraliser):
     """Makes the points of a square one, at their mean, with what the most important one says.
 
     Tiles show how many they are as ``point_count``, as MapLibre's own clusters do.
@@ -41,22 +42,7 @@ class Cluster:
     parameters: type[BandParameters] = ClusterParameters
     dimensions = frozenset({0})
     counts: ClassVar[bool] = True
-
-    def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
-        """Return the deepest zoom, at most 10: points are light."""
-        return min(zooms[1], 10)
-
-    def margin_m(self, band: Band) -> float:
-        """Return 0: squares divide cells."""
-        return 0.0
-
-    def fields(self, parameters: Any) -> tuple[str, ...]:
-        """Return the fields that part and choose points."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
-
-    def one_by_one(self, band: Band) -> bool:
-        """Return false: what lies together is seen together."""
-        return False
+    deepest_cells: ClassVar[int] = 10
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return clusters, and the points that stay alone (see the protocol)."""

@@ -21,6 +21,7 @@ from tiles.generaliser import (
     Shapes,
 )
 from tiles.generaliser_tools import chosen, made_ids
+from tiles.joint_generaliser import JointGeneraliser
 from tiles.point_squares import Squares, in_squares, sums
 from tiles.unit_grid import areas_only, in_metres, in_units, snapped_areas, without_pinholes
 
@@ -44,29 +45,13 @@ class DissolveParameters(BandParameters):
     keep_rank: float | None = None
 
 
-class Dissolve:
+class Dissolve(JointGeneraliser):
     """Unions small areas by class in the squares of a grid, and closes narrow gaps."""
 
     name = "dissolve"
     parameters: type[BandParameters] = DissolveParameters
     dimensions = frozenset({2})
-    counts: ClassVar[bool] = False
-
-    def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
-        """Return the deepest zoom, at most 12."""
-        return min(zooms[1], 12)
-
-    def margin_m(self, band: Band) -> float:
-        """Return 0: squares divide cells, and areas belong to a square by their middle."""
-        return 0.0
-
-    def fields(self, parameters: Any) -> tuple[str, ...]:
-        """Return the fields that make classes and choose features."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
-
-    def one_by_one(self, band: Band) -> bool:
-        """Return false: what lies together is seen together."""
-        return False
+    deepest_cells: ClassVar[int] = 12
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return large areas and unions of small ones (see the protocol)."""

@@ -23,6 +23,7 @@ from tiles.generaliser import (
     Shapes,
 )
 from tiles.generaliser_tools import chosen, made_ids, stable_number, text_keys
+from tiles.joint_generaliser import JointGeneraliser
 from tiles.line_segments import (
     Chains,
     Segments,
@@ -51,7 +52,7 @@ class MergeParameters(BandParameters):
     keep_rank: float | None = None
 
 
-class Merge:
+class Merge(JointGeneraliser):
     """Joins lines, leaves out short dead ends, and simplifies what is left.
 
     Lines are cut at the cells' edges, in points that both sides share. Nodes stay where they are,
@@ -61,11 +62,8 @@ class Merge:
     name = "merge"
     parameters: type[BandParameters] = MergeParameters
     dimensions = frozenset({1})
-    counts: ClassVar[bool] = False
-
-    def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
-        """Return the deepest zoom, at most 11: longer chains need fewer names."""
-        return min(zooms[1], 11)
+    #: Longer chains need fewer names.
+    deepest_cells: ClassVar[int] = 11
 
     def margin_m(self, band: Band) -> float:
         """Return the length below which a line may be left out."""
@@ -76,10 +74,6 @@ class Merge:
         return tuple(
             dict.fromkeys([*(parameters.by or ()), *parameters.keep, *parameters.choosing])
         )
-
-    def one_by_one(self, band: Band) -> bool:
-        """Return false: what lies together is seen together."""
-        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return a cell's chains (see the protocol)."""

@@ -1,7 +1,5 @@
 """Coverages at low zooms: what cannot be seen apart is shown by its dominant class."""
 
-from typing import Any, ClassVar
-
 import numpy as np
 import pyarrow as pa
 import shapely
@@ -25,6 +23,7 @@ from tiles.generaliser import (
     Shapes,
 )
 from tiles.generaliser_tools import centres, chosen, made_ids, owned, text_keys
+from tiles.joint_generaliser import JointGeneraliser
 from tiles.label_raster import Labels, borders, burnt, grown, sieved, without_threads
 from tiles.raster_regions import Regions, regions
 from tiles.unit_grid import in_metres
@@ -58,29 +57,16 @@ class MosaicParameters(BandParameters):
     budget: int = Field(default=200_000, ge=10_000)
 
 
-class Mosaic:
+class Mosaic(JointGeneraliser):
     """Burns classes into a raster, sieves it, and draws the regions with smooth borders."""
 
     name = "mosaic"
     parameters: type[BandParameters] = MosaicParameters
     dimensions = frozenset({2})
-    counts: ClassVar[bool] = False
-
-    def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
-        """Return the deepest zoom, so that the cells' edges are the tiles'."""
-        return zooms[1]
 
     def margin_m(self, band: Band) -> float:
         """Return the width of the context."""
         return _CONTEXT * _raster_pixel(band) * band.unit
-
-    def fields(self, parameters: Any) -> tuple[str, ...]:
-        """Return the fields that make classes and choose features."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
-
-    def one_by_one(self, band: Band) -> bool:
-        """Return false: what lies together is seen together."""
-        return False
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return the regions of a cell (see the protocol)."""

@@ -1,6 +1,6 @@
 """Points thinned: of those too close to be told apart, the most important stays."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from layers.definition import Identifier
 from tiles.generaliser import Band, BandParameters, Cell, Features, Generaliser, Rows
 from tiles.generaliser_tools import as_rows, chosen
+from tiles.joint_generaliser import JointGeneraliser
 from tiles.point_squares import in_squares, sums
 from tiles.unit_grid import snapped_points
 
@@ -23,29 +24,13 @@ class ThinParameters(BandParameters):
     keep_rank: float | None = Field(default=None)
 
 
-class Thin:
+class Thin(JointGeneraliser):
     """Keeps a point a square of a grid; its ``members`` are all that it stands for."""
 
     name = "thin"
     parameters: type[BandParameters] = ThinParameters
     dimensions = frozenset({0})
-    counts: ClassVar[bool] = False
-
-    def cell_zoom(self, zooms: tuple[int, int], parameters: Any) -> int:
-        """Return the deepest zoom, at most 10: points are light."""
-        return min(zooms[1], 10)
-
-    def margin_m(self, band: Band) -> float:
-        """Return 0: squares divide cells."""
-        return 0.0
-
-    def fields(self, parameters: Any) -> tuple[str, ...]:
-        """Return the fields that part and choose points."""
-        return tuple(dict.fromkeys([*parameters.by, *parameters.choosing]))
-
-    def one_by_one(self, band: Band) -> bool:
-        """Return false: what lies together is seen together."""
-        return False
+    deepest_cells: ClassVar[int] = 10
 
     def generalise(self, features: Features, band: Band, cell: Cell) -> Rows:
         """Return the points that stay (see the protocol)."""
