@@ -62,7 +62,7 @@ def cut_layers(tile: bytes) -> dict[str, int]:
         if number == _LAYER and isinstance(content, bytes):
             keys, values, features = layer_parts(content)
             if _name(content) == NAME:
-                rows = [row_of(keys, values, feature) for feature in features]
+                rows = [_row(keys, values, feature) for feature in features]
                 return {str(row["layer"]): int(row["of"]) for row in rows}
     return {}
 
@@ -85,7 +85,7 @@ def _count(found: LayerContents, keys: list[str], values: list[Value], feature: 
             found.greatest_id = content if greatest is None else max(greatest, content)
         elif number == _GEOMETRY and isinstance(content, bytes):
             found.vertices += _vertices(varints(content).tolist())
-    for name, value in row_of(keys, values, feature).items():
+    for name, value in _row(keys, values, feature).items():
         found.attributes.setdefault(name, Counter())[value] += 1
 
 
@@ -114,8 +114,7 @@ def _name(layer: bytes) -> str:
     )
 
 
-def row_of(keys: list[str], values: list[Value], feature: bytes) -> dict[str, Value]:
-    """Return the attributes of an encoded feature of a layer with these keys and values."""
+def _row(keys: list[str], values: list[Value], feature: bytes) -> dict[str, Value]:
     for number, _, content in fields(feature):
         if number == _TAGS and isinstance(content, bytes):
             pairs = varints(content).tolist()

@@ -39,16 +39,25 @@ def draw_sheet(tile: bytes, style: Sequence[Style], zoom: float, window: Window)
     wanted = frozenset(entry["source-layer"] for entry in entries if "source-layer" in entry)
     shapes = tile_shapes(tile, window, wanted)
     canvas = Canvas(SHEET, _OVERSAMPLING, _background(entries, zoom))
-    symbols: list[tuple[SymbolLayer, list[Shape]]] = []
-    for entry in entries:
-        chosen = _chosen(entry, shapes.get(entry.get("source-layer", ""), []), zoom)
-        if entry["type"] == "symbol":
-            symbols.append((SymbolLayer(entry, zoom), chosen))
-        else:
-            canvas.paint(entry, chosen, zoom)
+    chosen = [
+        _chosen(entry, shapes.get(entry.get("source-layer", ""), []), zoom) for entry in entries
+    ]
+    places = [place for place, entry in enumerate(entries) if entry["type"] == "symbol"]
+    symbols = [(SymbolLayer(entries[place], zoom), chosen[place]) for place in places]
+    stamps = dict(zip(places, place_symbols(symbols, SHEET), strict=True))
+    painted = [place for place in range(len(entries)) if place not in stamps and chosen[place]]
+    covered = max(painted, default=-1)
+    for place, entry in enumerate(entries):
+        if place not in stamps:
+            canvas.paint(entry, chosen[place], zoom)
+        elif place < covered:
+            canvas.stamp(stamps[place])
     picture = canvas.picture()
-    for stamp in place_symbols(symbols, SHEET):
-        stamp.put(picture)
+    # What nothing covers is sharper at the picture's own size.
+    for place in places:
+        if place > covered:
+            for stamp in stamps[place]:
+                stamp.put(picture)
     return picture
 
 

@@ -62,6 +62,11 @@ def letters(text: str, how: Lettering) -> Letters | None:
     return Letters(fill, halo, width, height, margin)
 
 
+def is_wide(letter: str) -> bool:
+    """Tell whether a letter is one of those that are also written downwards, such as Chinese."""
+    return letter >= _FIRST_WIDE
+
+
 def advances(text: str, how: Lettering) -> list[float] | None:
     """Return how far each letter takes a line of text; ``None`` where there is no font."""
     face = font(how.font, round(how.size * 2) / 2)
@@ -111,7 +116,7 @@ def _words(line: str) -> list[str]:
     """Return the parts between which a line may be broken: words, and each Chinese character."""
     words = [""]
     for letter in line:
-        if letter >= _FIRST_WIDE or words[-1][-1:] == " " or words[-1][-1:] >= _FIRST_WIDE:
+        if is_wide(letter) or words[-1][-1:] == " " or is_wide(words[-1][-1:]):
             words.append(letter)
         else:
             words[-1] += letter

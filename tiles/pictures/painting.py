@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from tiles.pictures.lines import closed, dashes, set_off
 from tiles.pictures.shapes import POINT, POLYGON, Points, Shape, ring_area
+from tiles.pictures.stamps import Stamp
 from tiles.pictures.values import Color, StyleValue, read_color, with_opacity
 
 #: Lines from so many pixels of the canvas on get round joints.
@@ -41,6 +42,11 @@ class Canvas:
             return
         paint = {**entry.get("layout", {}), **entry.get("paint", {})}
         painter(self, _Paint(paint, zoom), shapes)
+
+    def stamp(self, stamps: list[Stamp]) -> None:
+        """Put icons and letters on, which other things will cover."""
+        for stamp in stamps:
+            stamp.put(self._image, self.scale)
 
     def picture(self) -> Image.Image:
         """Return the picture, in premultiplied colours."""
@@ -224,7 +230,9 @@ def _strokes(
 
 def _disc(brush: ImageDraw.ImageDraw, at: Points, radius: float, color: Color) -> None:
     x, y = float(at[0]), float(at[1])
-    brush.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
+    # The last pixel of a box is within it.
+    far = max(radius - 1, 0.0)
+    brush.ellipse([x - radius, y - radius, x + far, y + far], fill=color)
 
 
 def _circle(canvas: Canvas, paint: _Paint, shapes: list[Shape]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.contents import Value, layer_parts, row_of
+from tiles.contents import Value, layer_parts
 from tiles.protobuf import fields, varints
 from tiles.style_evaluation import GEOMETRY_TYPE
 
@@ -17,7 +17,7 @@ from tiles.style_evaluation import GEOMETRY_TYPE
 Points = NDArray[np.float64]
 _LAYER = 3
 _NAME, _EXTENT = 1, 5
-_TYPE, _GEOMETRY = 3, 4
+_TAGS, _TYPE, _GEOMETRY = 2, 3, 4
 _MOVE_TO, _LINE_TO, _CLOSE = 1, 2, 7
 POINT, LINE, POLYGON = 1, 2, 3
 _KINDS = {POINT: "Point", LINE: "LineString", POLYGON: "Polygon"}
@@ -70,24 +70,38 @@ def _about(layer: bytes) -> tuple[str, int]:
 
 def _shapes(layer: bytes, extent: int, window: Window) -> list[Shape]:
     keys, values, features = layer_parts(layer)
-    kinds, geometries = [], []
-    for feature in features:
-        kind, geometry = 0, b""
-        for number, _, content in fields(feature):
-            if number == _TYPE and isinstance(content, int):
-                kind = content
-            elif number == _GEOMETRY and isinstance(content, bytes):
-                geometry = content
-        kinds.append(kind)
-        geometries.append(geometry)
+    split = [_split(feature) for feature in features]
+    placed = _parts([geometry for _, geometry, _ in split], extent, window)
     shapes = []
-    for kind, feature, parts in zip(
-        kinds, features, _parts(geometries, extent, window), strict=True
-    ):
-        attributes = row_of(keys, values, feature)
+    for (kind, _, tags), parts in zip(split, placed, strict=True):
+        pairs = _numbers(tags)
+        attributes = {
+            keys[key]: values[value] for key, value in zip(pairs[::2], pairs[1::2], strict=True)
+        }
         attributes[GEOMETRY_TYPE] = _KINDS.get(kind, "Unknown")
         shapes.append(Shape(kind, parts, attributes))
     return shapes
+
+
+def _split(feature: bytes) -> tuple[int, bytes, bytes]:
+    """Return a feature's kind, geometry and tags, the latter two encoded."""
+    kind, geometry, tags = 0, b"", b""
+    for number, _, content in fields(feature):
+        if number == _TYPE and isinstance(content, int):
+            kind = content
+        elif number == _GEOMETRY and isinstance(content, bytes):
+            geometry = content
+        elif number == _TAGS and isinstance(content, bytes):
+            tags = content
+    return kind, geometry, tags
+
+
+def _numbers(packed: bytes) -> list[int]:
+    # Nearly all tags are small: a byte each.
+    if not packed or max(packed) < 0x80:
+        return list(packed)
+    numbers: list[int] = varints(packed).tolist()
+    return numbers
 
 
 def _parts(geometries: list[bytes], extent: int, window: Window) -> Iterator[list[Points]]:

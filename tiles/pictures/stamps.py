@@ -16,12 +16,13 @@ class Stamp:
     masks: tuple[tuple[Image.Image | None, Color], ...]
     icon: Image.Image | None = None
 
-    def put(self, picture: Image.Image) -> None:
-        """Put it on a picture in premultiplied colours."""
-        place = (round(self.at[0]), round(self.at[1]))
+    def put(self, picture: Image.Image, scale: int = 1) -> None:
+        """Put it on a picture in premultiplied colours, ``scale`` times as large."""
+        place = (round(self.at[0] * scale), round(self.at[1] * scale))
         if self.icon is not None:
-            mask = self.icon.getchannel("A")
-            plain = self.icon.copy()
+            icon = _enlarged(self.icon, scale)
+            mask = icon.getchannel("A")
+            plain = icon.copy()
             plain.putalpha(255)
             picture.paste(plain, place, mask)
         for mask_of, color in self.masks:
@@ -29,7 +30,14 @@ class Stamp:
                 continue
             share = color[3]
             faded = mask_of if share == 255 else mask_of.point(_scaled(share))
-            picture.paste((*color[:3], 255), place, faded)
+            picture.paste((*color[:3], 255), place, _enlarged(faded, scale))
+
+
+def _enlarged(image: Image.Image, scale: int) -> Image.Image:
+    if scale == 1:
+        return image
+    size = (image.width * scale, image.height * scale)
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def _scaled(share: int) -> list[int]:

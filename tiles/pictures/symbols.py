@@ -141,8 +141,8 @@ class _Piece:
     ignored: bool
 
 
-def place_symbols(layers: list[tuple[SymbolLayer, list[Shape]]], size: float) -> Iterator[Stamp]:
-    """Yield what is drawn, from bottom to top.
+def place_symbols(layers: list[tuple[SymbolLayer, list[Shape]]], size: float) -> list[list[Stamp]]:
+    """Return what is drawn of each layer, from bottom to top.
 
     Args:
         layers: Style layers from bottom to top, with their features.
@@ -157,8 +157,7 @@ def place_symbols(layers: list[tuple[SymbolLayer, list[Shape]]], size: float) ->
             ordered = layer.in_order(shapes)
             found = [stamp for shape in ordered for stamp in _at_points(layer, shape, size, room)]
             placed.append(found[::-1])
-    for stamps in reversed(placed):
-        yield from stamps
+    return placed[::-1]
 
 
 def _at_points(layer: SymbolLayer, shape: Shape, size: float, room: Room) -> Iterator[Stamp]:
