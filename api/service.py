@@ -81,6 +81,8 @@ class Service:
         self.pictures = PictureDesk()
         #: Path of a tile set, language of names, viewer → the layers of its style as JSON.
         self.picture_styles: dict[tuple[str, Language, Viewer], bytes] = {}
+        #: The WMTS's address, viewer → data version of all layers, and what it offers.
+        self.wmts_documents: dict[tuple[str, Viewer], tuple[int, bytes]] = {}
         self.edit_tokens = EditTokens(settings.edit_tokens)
         self.telemetry = Telemetry()
         self.telemetry.watch_pool(self._pool_figures)

@@ -3,6 +3,7 @@
 It describes itself in its own way (GetCapabilities), and is no part of the API definition.
 """
 
+import asyncio
 from hashlib import blake2b
 
 import orjson
@@ -28,6 +29,7 @@ from tiles.styles import compose_layer_style, compose_style
 from tiles.tileset import TileSet, layer_tiles
 
 router = APIRouter(tags=["Classic services"])
+_MOST_DOCUMENTS = 16
 _XML = "text/xml; charset=utf-8"
 
 
@@ -96,12 +98,22 @@ def _refusal(request: Request, error: Exception) -> Response:
 
 
 async def _capabilities(request: Request, service: Service, viewer: Viewer) -> Response:
-    layers = []
-    for tileset in _tilesets(service, viewer):
-        names = service.map_layers(tileset)
-        bounds = await service.reader.bounds(names)
-        layers.append(WmtsLayer(tileset, bounds, tuple(await service.reader.epochs(names))))
-    body = capabilities(f"{base_url(request)}/wmts", layers)
+    address = f"{base_url(request)}/wmts"
+    version = service.data_version(service.catalogue.layer_names)
+    key, shelf = (address, viewer), service.wmts_documents
+    known = shelf.get(key)
+    if known is None or known[0] != version or not service.reader.is_listening:
+        layers = []
+        for tileset in _tilesets(service, viewer):
+            names = service.map_layers(tileset)
+            bounds = await service.reader.bounds(names)
+            layers.append(WmtsLayer(tileset, bounds, tuple(await service.reader.epochs(names))))
+        known = (version, await asyncio.to_thread(capabilities, address, layers))
+        if len(shelf) >= _MOST_DOCUMENTS:
+            # Addresses are what clients say that they are.
+            shelf.clear()
+        shelf[key] = known
+    body = known[1]
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
     if _is_known(request, tag):

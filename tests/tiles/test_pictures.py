@@ -128,6 +128,8 @@ def test_names_follow_lines_and_are_written_downwards_on_steep_ones() -> None:
         box = image.getchannel("A").getbbox()
         assert box is not None
         boxes.append((box[2] - box[0], box[3] - box[1]))
+    broken = drawn(tile((line, {"name": "一一\n一\x07\t一"})), name)
+    assert broken.getchannel("A").getbbox() is not None
     # The strokes of 一 lie flat in both: one beside the other, or one below the other.
     assert boxes[0][0] == pytest.approx(78, abs=6)
     assert boxes[0][1] < 6

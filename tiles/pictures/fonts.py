@@ -52,4 +52,6 @@ def font(name: str, size: float) -> ImageFont.FreeTypeFont | None:
     found = font_file(name)
     if found is None:
         return None
-    return ImageFont.truetype(found[0], size, index=found[1])
+    # Chinese and Latin need no shaping; the engine that shapes refuses some texts.
+    basic = ImageFont.Layout.BASIC
+    return ImageFont.truetype(found[0], size, index=found[1], layout_engine=basic)

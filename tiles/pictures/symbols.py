@@ -70,7 +70,10 @@ class SymbolLayer:
 
     def text(self, shape: Shape) -> str:
         """Return a feature's name; empty if it has none."""
-        return str(self._text.of(shape.attributes)).strip()
+        lines = str(self._text.of(shape.attributes)).split("\n")
+        plain = ("".join(filter(str.isprintable, line)).strip() for line in lines)
+        # A name along a line is one line of text.
+        return (" " if self.on_lines else "\n").join(line for line in plain if line)
 
     def lettering(self, shape: Shape) -> Lettering:
         """Return how a feature's name is set."""
