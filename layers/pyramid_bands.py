@@ -22,7 +22,7 @@ DEFAULT_BANDS: dict[tuple[int, bool], tuple[PyramidBand, ...]] = {
     (2, True): _usual("simplify", ((0, 9), (10, 11), (12, 12), (13, 13), (14, 22))),
 }
 #: Raised when the rows of all bands change their form or meaning.
-_FORM = 1
+_FORM = 2
 
 
 @cache
