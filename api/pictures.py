@@ -81,23 +81,23 @@ class PictureDesk:
 
     async def _draw(self, wish: PictureWish, tile: PackedTile) -> Sheet:
         plain = tile.unpacked()
+        pool = self._open()
         try:
-            sheet = await self._run(wish, plain)
+            sheet = await _run(pool, wish, plain)
         except BrokenProcessPool:
             # A process was killed, perhaps for want of memory: once more, with new ones.
-            self._pool = None
-            sheet = await self._run(wish, plain)
+            if self._pool is pool:
+                self._pool = None
+            sheet = await _run(self._open(), wish, plain)
         self._keep(wish, sheet)
         return sheet
 
-    async def _run(self, wish: PictureWish, plain: bytes) -> Sheet:
+    def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            # The server has threads, which a fork would leave behind in odd states.
             context = get_context("spawn")
             self._pool = ProcessPoolExecutor(_PROCESSES, mp_context=context, initializer=begin)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._pool, draw, plain, wish.style, wish.zoom, wish.window
-        )
+        return self._pool
 
     def _keep(self, wish: PictureWish, sheet: Sheet) -> None:
         self._kept[wish] = sheet
@@ -105,3 +105,8 @@ class PictureDesk:
         while self._bytes > _MOST_BYTES:
             _, gone = self._kept.popitem(last=False)
             self._bytes -= sum(map(len, gone))
+
+
+async def _run(pool: ProcessPoolExecutor, wish: PictureWish, plain: bytes) -> Sheet:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, draw, plain, wish.style, wish.zoom, wish.window)
