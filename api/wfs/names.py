@@ -36,7 +36,8 @@ for _prefix, _uri in (
     ("wfs", WFS),
     ("fes", FES),
     ("ows", OWS),
-    ("wmts", WMTS),
+    # QGIS knows a WMTS by its root's name without a prefix.
+    ("", WMTS),
     ("gml", GML),
     ("xsd", XSD),
     ("xlink", XLINK),
