@@ -11,6 +11,7 @@ from etl.formats import is_address
 from layers.errors import LoadRefused
 
 _BLOCK = 1 << 20
+_PATIENCE_S = 2.0
 
 
 class _Stopped(Exception):
@@ -38,7 +39,8 @@ class SourceChecksum:
     def stop(self) -> None:
         """End the thread, whether it has come to its end or not."""
         self._stop.set()
-        self._thread.join()
+        # It may hang in a file of a server that is gone; it does no harm then.
+        self._thread.join(_PATIENCE_S)
 
     def _work(self) -> None:
         try:
@@ -80,6 +82,9 @@ def source_checksum(source: Path | str, stop: Event | None = None) -> str:
         files = sorted(entry for entry in path.parent.iterdir() if entry.stem == path.stem)
     try:
         for file in files:
+            # A pipe or a device would be waited for without end.
+            if file.exists() and not file.is_file():
+                raise LoadRefused(f"{file}: is no regular file")
             with file.open("rb") as stream:
                 while block := stream.read(_BLOCK):
                     digest.update(block)

@@ -111,4 +111,4 @@ async def _read(url: str, catalogue: Catalogue) -> tuple[Any, ...]:
         extent = await reader.extent(layer)
     finally:
         await reader.close()
-    return page.features, extent
+    return list(page.features), extent
