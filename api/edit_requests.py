@@ -131,7 +131,7 @@ class EditReader:
     def __init__(
         self, layer: LayerDefinition, viewer: Viewer, headers: EditHeaders, settings: ApiSettings
     ) -> None:
-        self._layer = layer
+        self.layer = layer
         self._viewer = viewer
         self._headers = headers
         self._settings = settings
@@ -175,13 +175,13 @@ class EditReader:
     def request(self, edits: Sequence[Edit], checksum: str) -> EditRequest:
         """Return the request for edits."""
         return EditRequest(
-            self._layer,
+            self.layer,
             tuple(edits),
             self._headers.label,
             self._viewer.name or "",
             self._headers.reason,
             checksum,
-            access_class(self._layer, self._viewer).fields,
+            access_class(self.layer, self._viewer).fields,
             self._headers.valid_from,
         )
 
@@ -238,7 +238,7 @@ class EditReader:
             wkb = self._geometry(value["geometry"], number)
         values = self._properties(value, number)
         if "properties" in value and value["properties"] is None:
-            values = dict.fromkeys(access_class(self._layer, self._viewer).fields)
+            values = dict.fromkeys(access_class(self.layer, self._viewer).fields)
         return Edit(Operation.UPDATE, feature_id, values, wkb, moves, match)
 
     def _properties(self, value: Mapping[str, Any], number: int) -> dict[str, Any]:

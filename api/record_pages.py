@@ -13,12 +13,6 @@ from gis.times import BEIJING
 from layers.definition import Bilingual
 
 _STYLE = """<style>
-form.search { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: end; margin: 0 0 1rem; }
-form.search label { display: grid; gap: .15rem; font-size: .85rem; color: #7a858c; }
-form.search input, form.search select, form.search button { font: inherit; padding: .3rem .5rem;
-  border: 1px solid #b9c2c7; border-radius: 4px; background: transparent; color: inherit; }
-form.search label.wide { flex: 1 1 18rem; }
-form.search button { background: #1f6f8b; color: #fff; border-color: #1f6f8b; cursor: pointer; }
 article { border-top: 1px solid #d9d5ca; padding: .7rem 0; }
 article h2 { margin: 0 0 .2rem; font-size: 1.02rem; }
 article p { margin: .15rem 0; } article small { color: #7a858c; }
@@ -26,8 +20,7 @@ span.tag { border: 1px solid currentColor; border-radius: 3px; padding: 0 .35rem
   margin-right: .4rem; color: #1f6f8b; }
 nav.pages { margin: 1rem 0; display: flex; gap: 1.5rem; }
 @media (prefers-color-scheme: dark) { span.tag { color: #7cc4dd; }
-  article { border-color: #2d3a44; }
-  form.search select option { color: #23313b; } }
+  article { border-color: #2d3a44; } }
 </style>"""
 _LINES = {"next": "下一页 / Next", "prev": "上一页 / Previous"}
 
@@ -145,7 +138,7 @@ def _form(parameters: Mapping[str, str], address: str) -> str:
         if name in parameters
     )
     return (
-        f'<form class="search" action="{escape(address)}" method="get">'
+        f'<form class="bar" action="{escape(address)}" method="get">'
         '<input type="hidden" name="f" value="html">'
         f"{kept}{_field('q', '词语 / Words', parameters, 'wide')}"
         f"{_choice('type', '类型 / Type', TYPE_NAMES, parameters)}"

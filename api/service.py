@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
+from typing import TypeVar
 
 import structlog
 
@@ -43,6 +44,7 @@ from tiles.style_values import Language
 from tiles.tile_store import TileStore
 from tiles.tileset import TileSet, layer_tiles, map_tiles
 
+Part = TypeVar("Part")
 _MEGABYTE = 1024 * 1024
 NO_DATABASE = "ONEMAP_DATABASE_URL is not set, or is no address of a PostgreSQL database"
 _log = structlog.get_logger(__name__)
@@ -184,9 +186,7 @@ class Service:
         Raises:
             DatabaseUnavailable: If the service was started without a database's address.
         """
-        if self._reader is None:
-            raise DatabaseUnavailable(NO_DATABASE)
-        return self._reader
+        return _there(self._reader)
 
     @property
     def desk(self) -> LoadDesk:
@@ -195,9 +195,7 @@ class Service:
         Raises:
             DatabaseUnavailable: If the service was started without a database's address.
         """
-        if self._desk is None:
-            raise DatabaseUnavailable(NO_DATABASE)
-        return self._desk
+        return _there(self._desk)
 
     @property
     def store(self) -> Store:
@@ -206,9 +204,7 @@ class Service:
         Raises:
             DatabaseUnavailable: If the service was started without a database's address.
         """
-        if self._store is None:
-            raise DatabaseUnavailable(NO_DATABASE)
-        return self._store
+        return _there(self._store)
 
     @property
     def keeper(self) -> TileKeeper:
@@ -217,9 +213,7 @@ class Service:
         Raises:
             DatabaseUnavailable: If the service was started without a database's address.
         """
-        if self._keeper is None:
-            raise DatabaseUnavailable(NO_DATABASE)
-        return self._keeper
+        return _there(self._keeper)
 
     @property
     def tile_store(self) -> TileStore | None:
@@ -233,9 +227,7 @@ class Service:
         Raises:
             DatabaseUnavailable: If the service was started without a database's address.
         """
-        if self._renderer is None:
-            raise DatabaseUnavailable(NO_DATABASE)
-        return self._renderer
+        return _there(self._renderer)
 
     async def render(self, request: TileRequest) -> RenderedTile:
         """Cut a tile, which counts in the figures; errors as in ``TileRenderer.render``."""
@@ -327,6 +319,13 @@ class Service:
         """Return one number that grows whenever tiles of any of ``layers`` change."""
         versions: Mapping[str, int] = self.reader.tile_versions()
         return sum(versions.get(name, 0) for name in layers)
+
+
+def _there(part: Part | None) -> Part:
+    """Return what a service over a database has."""
+    if part is None:
+        raise DatabaseUnavailable(NO_DATABASE)
+    return part
 
 
 def _has_address(settings: LayersSettings) -> bool:

@@ -133,6 +133,16 @@ class ExportFormat(Protocol):
         ...
 
 
+class UsualFormat:
+    """What most formats have in common; each says only what it has otherwise."""
+
+    is_streamed: bool = False
+    system: OwnSystem = "cgcs2000"
+    is_fixed_system: bool = False
+    most: int | None = None
+    options: Mapping[str, tuple[str, ...]] = NO_OPTIONS
+
+
 def told(job: ExportJob) -> dict[str, Any]:
     """Return a job as plain values, for another process."""
     return {

@@ -9,21 +9,18 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from api.exporting.flat import flat_columns, form_of, guarded
-from api.exporting.format import ExportFormat, ExportJob, OwnSystem, Rows
+from api.exporting.format import ExportFormat, ExportJob, Rows, UsualFormat
 from api.exporting.text import plain_text
 from api.negotiation import Representation
 
 
-class Csv:
+class Csv(UsualFormat):
     """Numbers, dates and true/false stand as they are; no text begins like a formula."""
 
     name: str = "csv"
     representation: Representation = Representation(("csv",), ("text/csv",))
     extension: str = "csv"
     is_streamed: bool = True
-    system: OwnSystem = "cgcs2000"
-    is_fixed_system: bool = False
-    most: int | None = None
     options: Mapping[str, tuple[str, ...]] = MappingProxyType(
         {
             "encoding": ("UTF-8", "UTF-8-BOM"),

@@ -1,7 +1,6 @@
 """DXF drawing (AutoCAD 2000) in a plane system: lines, closed polylines, points and their names."""
 
 import codecs
-from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,12 +13,12 @@ from numpy.typing import NDArray
 from api.exporting.dxf_frame import APPLICATION, FIRST_HANDLE, MODEL_SPACE, head, tags, tail
 from api.exporting.format import (
     GEOMETRY,
-    NO_OPTIONS,
     ExportFormat,
     ExportJob,
     ExportRefused,
     OwnSystem,
     Rows,
+    UsualFormat,
 )
 from api.exporting.shapes import Paths, Shapes, decimals, paths_of, shapes_of
 from api.exporting.text import joined, number_text, plain_text, replaced
@@ -46,7 +45,7 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ESCAPES, _escape)
 
 
-class Dxf:
+class Dxf(UsualFormat):
     """The values of a feature stand beside its entities as extended data of ``ONEMAP``."""
 
     name: str = "dxf"
@@ -54,9 +53,6 @@ class Dxf:
     extension: str = "dxf"
     is_streamed: bool = True
     system: OwnSystem = "plane"
-    is_fixed_system: bool = False
-    most: int | None = None
-    options: Mapping[str, tuple[str, ...]] = NO_OPTIONS
 
     def write(self, job: ExportJob, schema: pa.Schema, rows: Rows, target: BinaryIO | Path) -> None:
         """Write rows; see ``ExportFormat``."""

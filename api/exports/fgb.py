@@ -1,17 +1,16 @@
 """FlatGeobuf 3, with its packed Hilbert R-tree where every feature has a geometry."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from api.exporting.format import NO_OPTIONS, ExportFormat, ExportJob, OwnSystem, Rows
+from api.exporting.format import ExportFormat, ExportJob, Rows, UsualFormat
 from api.exporting.ogr import titled, write_ogr
 from api.negotiation import Representation
 
 
-class FlatGeobuf:
+class FlatGeobuf(UsualFormat):
     """With the index, features stand in its order, not in the one that was asked for."""
 
     name: str = "fgb"
@@ -19,11 +18,6 @@ class FlatGeobuf:
         ("fgb", "flatgeobuf"), ("application/flatgeobuf", "application/vnd.flatgeobuf")
     )
     extension: str = "fgb"
-    is_streamed: bool = False
-    system: OwnSystem = "cgcs2000"
-    is_fixed_system: bool = False
-    most: int | None = None
-    options: Mapping[str, tuple[str, ...]] = NO_OPTIONS
 
     def write(self, job: ExportJob, schema: pa.Schema, rows: Rows, target: BinaryIO | Path) -> None:
         """Write rows; see ``ExportFormat``."""

@@ -1,6 +1,5 @@
 """GeoJSON text sequences (RFC 8142): one feature a record, like those of a GeoJSON page."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from api.exporting.format import GEOMETRY, NO_OPTIONS, ExportFormat, ExportJob, OwnSystem, Rows
+from api.exporting.format import GEOMETRY, ExportFormat, ExportJob, OwnSystem, Rows, UsualFormat
 from api.exporting.shapes import decimals, shapes_of
 from api.exporting.text import joined, json_text
 from api.negotiation import Representation
@@ -19,7 +18,7 @@ _OWN = 4
 _RECORD, _END = "\x1e", "\n"
 
 
-class GeoJsonSequence:
+class GeoJsonSequence(UsualFormat):
     """As the items themselves: coordinates in the order of the authority's axes."""
 
     name: str = "geojsonseq"
@@ -29,9 +28,6 @@ class GeoJsonSequence:
     extension: str = "geojsons"
     is_streamed: bool = True
     system: OwnSystem = "crs84"
-    is_fixed_system: bool = False
-    most: int | None = None
-    options: Mapping[str, tuple[str, ...]] = NO_OPTIONS
 
     def write(self, job: ExportJob, schema: pa.Schema, rows: Rows, target: BinaryIO | Path) -> None:
         """Write rows; see ``ExportFormat``."""

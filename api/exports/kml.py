@@ -1,6 +1,5 @@
 """KML 2.2 (OGC 07-147r2): longitude, latitude, with every field as typed extended data."""
 
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import BinaryIO
@@ -9,14 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from api.exporting.format import (
-    GEOMETRY,
-    NO_OPTIONS,
-    ExportFormat,
-    ExportJob,
-    OwnSystem,
-    Rows,
-)
+from api.exporting.format import GEOMETRY, ExportFormat, ExportJob, OwnSystem, Rows, UsualFormat
 from api.exporting.shapes import decimals, paths_of, shapes_of
 from api.exporting.text import joined, number_text, write_text, xml_text
 from api.negotiation import Representation
@@ -54,7 +46,7 @@ _CLOSE = (
 )
 
 
-class Kml:
+class Kml(UsualFormat):
     """A placemark for each feature, with its name and the time it holds for."""
 
     name: str = "kml"
@@ -65,8 +57,6 @@ class Kml:
     is_streamed: bool = True
     system: OwnSystem = "crs84"
     is_fixed_system: bool = True
-    most: int | None = None
-    options: Mapping[str, tuple[str, ...]] = NO_OPTIONS
 
     def write(self, job: ExportJob, schema: pa.Schema, rows: Rows, target: BinaryIO | Path) -> None:
         """Write rows; see ``ExportFormat``."""

@@ -1,6 +1,5 @@
 """GeoParquet 1.1: WKB, a covering of boxes, zstd."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from api.exporting.format import GEOMETRY, NO_OPTIONS, ExportFormat, ExportJob, OwnSystem, Rows
+from api.exporting.format import GEOMETRY, ExportFormat, ExportJob, Rows, UsualFormat
 from api.exporting.shapes import shapes_of
 from api.negotiation import Representation
 
@@ -20,7 +19,7 @@ _BOX_TYPE = pa.struct([pa.field(name, pa.float64()) for name in _BOX])
 _ROWS_A_GROUP = 25_000
 
 
-class GeoParquet:
+class GeoParquet(UsualFormat):
     """Coordinates are x, y (longitude first) whatever the system, as the format has it."""
 
     name: str = "parquet"
@@ -28,11 +27,6 @@ class GeoParquet:
         ("parquet", "geoparquet"), ("application/vnd.apache.parquet",)
     )
     extension: str = "parquet"
-    is_streamed: bool = False
-    system: OwnSystem = "cgcs2000"
-    is_fixed_system: bool = False
-    most: int | None = None
-    options: Mapping[str, tuple[str, ...]] = NO_OPTIONS
 
     def write(self, job: ExportJob, schema: pa.Schema, rows: Rows, target: BinaryIO | Path) -> None:
         """Write rows; see ``ExportFormat``."""

@@ -15,8 +15,8 @@ from api.exporting.format import (
     ExportFormat,
     ExportJob,
     ExportRefused,
-    OwnSystem,
     Rows,
+    UsualFormat,
 )
 from api.exporting.ogr import write_ogr
 from api.exporting.text import plain_text
@@ -38,7 +38,7 @@ Shapefile 字段名不超过 10 个字节, 下表为各字段的短名、全名�
 """
 
 
-class Shapefile:
+class Shapefile(UsualFormat):
     """Texts are UTF-8 unless GBK is asked for, which cannot hold every character of a name."""
 
     name: str = "shp"
@@ -46,10 +46,6 @@ class Shapefile:
         ("shp", "shapefile"), ("application/x-shapefile", "application/vnd.shp")
     )
     extension: str = "shp.zip"
-    is_streamed: bool = False
-    system: OwnSystem = "cgcs2000"
-    is_fixed_system: bool = False
-    most: int | None = None
     options: Mapping[str, tuple[str, ...]] = MappingProxyType({"encoding": ("UTF-8", "GBK")})
 
     def write(self, job: ExportJob, schema: pa.Schema, rows: Rows, target: BinaryIO | Path) -> None:

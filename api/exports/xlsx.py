@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from api.exporting.flat import flat_columns, form_of
-from api.exporting.format import ExportFormat, ExportJob, ExportRefused, OwnSystem, Rows
+from api.exporting.format import ExportFormat, ExportJob, ExportRefused, Rows, UsualFormat
 from api.exporting.text import each_changed, joined, write_text, xml_text
 from api.negotiation import Representation
 
@@ -32,15 +32,12 @@ _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 
-class Workbook:
+class Workbook(UsualFormat):
     """A sheet of the features, and one that tells which field each column is."""
 
     name: str = "xlsx"
     representation: Representation = Representation(("xlsx",), (f"{_MIME}.sheet",))
     extension: str = "xlsx"
-    is_streamed: bool = False
-    system: OwnSystem = "cgcs2000"
-    is_fixed_system: bool = False
     most: int | None = _MOST_ROWS - 1
     options: Mapping[str, tuple[str, ...]] = MappingProxyType(
         {"geometry": ("auto", "xy", "wkt", "none")}

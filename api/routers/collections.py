@@ -1,5 +1,6 @@
 """The layers as OGC collections: list, description, queryables and schema."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,7 +14,8 @@ from api.negotiation import HTML, Representation, choose
 from api.openapi_parts import DOCUMENT, SCHEMA_DOCUMENT
 from api.query import read_query
 from api.record_documents import CATALOGUE, catalogue_document
-from layers.access import access_class
+from layers.access import AccessClass, Viewer, access_class
+from layers.definition import LayerDefinition
 
 router = APIRouter(prefix="/api/collections", tags=["Layers"])
 _SCHEMA = Representation(("json",), ("application/schema+json", "application/json"))
@@ -65,10 +67,7 @@ async def queryables(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return the fields that features can be filtered by, as a JSON schema."""
-    definition = service.layer(layer, viewer)
-    home = f"{base_url(request)}/api"
-    value = documents.queryables(definition, access_class(definition, viewer), home)
-    return _schema_answer(request, value)
+    return _schema_answer(request, service.layer(layer, viewer), viewer, documents.queryables)
 
 
 @router.get(
@@ -81,10 +80,7 @@ async def sortables(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return the fields that features can be sorted by, as a JSON schema."""
-    definition = service.layer(layer, viewer)
-    home = f"{base_url(request)}/api"
-    value = documents.sortables(definition, access_class(definition, viewer), home)
-    return _schema_answer(request, value)
+    return _schema_answer(request, service.layer(layer, viewer), viewer, documents.sortables)
 
 
 @router.get(
@@ -95,10 +91,7 @@ async def sortables(
 )
 async def schema(request: Request, layer: str, service: TheService, viewer: TheViewer) -> Response:
     """Return what features are, as a JSON schema."""
-    definition = service.layer(layer, viewer)
-    home = f"{base_url(request)}/api"
-    value = documents.schema(definition, access_class(definition, viewer), home)
-    return _schema_answer(request, value)
+    return _schema_answer(request, service.layer(layer, viewer), viewer, documents.schema)
 
 
 @router.get(
@@ -111,13 +104,17 @@ async def feature_schema(
     request: Request, layer: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Return the JSON schema of a layer's features as GeoJSON."""
-    definition = service.layer(layer, viewer)
-    home = f"{base_url(request)}/api"
-    value = documents.feature_schema(definition, access_class(definition, viewer), home)
-    return _schema_answer(request, value)
+    return _schema_answer(request, service.layer(layer, viewer), viewer, documents.feature_schema)
 
 
-def _schema_answer(request: Request, value: dict[str, Any]) -> Response:
+def _schema_answer(
+    request: Request,
+    layer: LayerDefinition,
+    viewer: Viewer,
+    describe: Callable[[LayerDefinition, AccessClass, str], dict[str, Any]],
+) -> Response:
+    """Answer with one of the JSON schemas of a layer, as it is for a viewer."""
+    value = describe(layer, access_class(layer, viewer), f"{base_url(request)}/api")
     wanted = read_query(request.scope["query_string"], {"f"}).get("f")
     if choose((_SCHEMA, HTML), request.headers.get("accept"), wanted) is HTML:
         return document_answer(request, value["title"], value)

@@ -105,14 +105,11 @@ async def replace(
     request: Request, layer: str, feature_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Put a whole feature in the place of one: properties that are not there become empty."""
-    definition = _admit(request, service, viewer, layer)
-    number = feature_number(layer, feature_id)
-    reader = _reader(request, service, definition, viewer)
+    reader, number = _of_feature(request, service, viewer, layer, feature_id)
     match = _precondition(request, service)
     body = await read_body(request, service.settings, GEOJSON_TYPES)
-    edits = reader.replaced(body.value, number, match)
-    outcome = await _do(service, reader, edits, body.checksum)
-    return await _one(request, service, definition, viewer, outcome, 204)
+    outcome = await _do(service, reader, reader.replaced(body.value, number, match), body.checksum)
+    return await _one(request, service, reader.layer, viewer, outcome, 204)
 
 
 @router.patch(
@@ -124,14 +121,11 @@ async def update(
     request: Request, layer: str, feature_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Change the properties that are given, and the geometry if it is (RFC 7396)."""
-    definition = _admit(request, service, viewer, layer)
-    number = feature_number(layer, feature_id)
-    reader = _reader(request, service, definition, viewer)
+    reader, number = _of_feature(request, service, viewer, layer, feature_id)
     match = _precondition(request, service)
     body = await read_body(request, service.settings, (PATCH_TYPE,))
-    edits = reader.updated(body.value, number, match)
-    outcome = await _do(service, reader, edits, body.checksum)
-    return await _one(request, service, definition, viewer, outcome, 204)
+    outcome = await _do(service, reader, reader.updated(body.value, number, match), body.checksum)
+    return await _one(request, service, reader.layer, viewer, outcome, 204)
 
 
 @router.delete(
@@ -144,11 +138,7 @@ async def delete(
     request: Request, layer: str, feature_id: str, service: TheService, viewer: TheViewer
 ) -> Response:
     """Let a feature end; its history stays."""
-    definition = _admit(request, service, viewer, layer)
-    number = feature_number(layer, feature_id)
-    reader = EditReader(
-        definition, viewer, read_headers(request, service.systems), service.settings
-    )
+    reader, number = _of_feature(request, service, viewer, layer, feature_id)
     edits = reader.deleted(number, _precondition(request, service))
     outcome = await _do(service, reader, edits, "")
     return Response(status_code=204, headers=_told(request, outcome))
@@ -228,6 +218,14 @@ def _reader(
 ) -> EditReader:
     headers = read_headers(request, service.systems)
     return EditReader(layer, viewer, headers, service.settings)
+
+
+def _of_feature(
+    request: Request, service: Service, viewer: Viewer, layer: str, feature_id: str
+) -> tuple[EditReader, int]:
+    """Return what reads an edit of one feature of a layer, and the feature's number."""
+    definition = _admit(request, service, viewer, layer)
+    return _reader(request, service, definition, viewer), feature_number(layer, feature_id)
 
 
 def _precondition(request: Request, service: Service) -> Any:

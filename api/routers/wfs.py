@@ -14,6 +14,8 @@ from api.dependencies import TheService, TheViewer
 from api.feature_format import FeaturePageDocument
 from api.format_registry import feature_formats
 from api.links import base_url, link
+from api.ows.errors import ServiceException, exception_report
+from api.ows.xml import PREFIX
 from api.service import Service
 from api.wfs import capabilities as documents
 from api.wfs import gml_writing
@@ -27,8 +29,7 @@ from api.wfs.answering import (
     read_query,
     read_types,
 )
-from api.wfs.errors import ServiceException, exception_report
-from api.wfs.names import GEOMETRY, GML_FORMATS, PREFIX, VERSION, VERSION_ELEMENTS
+from api.wfs.names import GEOMETRY, GML_FORMATS, VERSION, VERSION_ELEMENTS
 from api.wfs.requests import WfsRequest, read_body, read_kvp
 from api.wfs.xml_reading import MOST_BYTES
 from layers.access import Viewer, access_class

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Request, Response
 from api.asgi import REQUEST_ID, names_etag
 from api.dependencies import TheService, TheViewer
 from api.links import base_url
+from api.ows.errors import ServiceException, exception_report
+from api.ows.parameters import read_parameters
 from api.pictures import PictureWish
 from api.service import Service, TilePlan
 from api.tile_answers import TileAnswers, TileWish
-from api.wfs.errors import ServiceException, exception_report
-from api.wfs.requests import read_parameters
 from api.wmts.capabilities import WmtsLayer, capabilities
 from api.wmts.requests import ENDINGS, PNG, VERSION, WmtsTile, read_operation, read_tile
 from layers.access import Viewer

@@ -11,12 +11,13 @@ import orjson
 
 from api.boxes import SearchBox, read_box
 from api.crs import Systems
+from api.ows.errors import ServiceException
+from api.ows.xml import PREFIX
 from api.service import Service
 from api.times import record_time, valid_time
 from api.wfs.capabilities import MOST_FEATURES, urn
-from api.wfs.errors import ServiceException
 from api.wfs.fes import fes_tree, ids_tree
-from api.wfs.names import GEOMETRY, GML_FORMATS, JSON_FORMATS, PREFIX, VERSION_ELEMENTS
+from api.wfs.names import GEOMETRY, GML_FORMATS, JSON_FORMATS, VERSION_ELEMENTS
 from api.wfs.requests import WfsRequest, stored_query_id
 from gis.systems import CGCS2000, CoordinateSystem
 from layers.access import Viewer, access_class

@@ -3,21 +3,11 @@
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
-from api.about import TITLE
 from api.collection_documents import both
-from api.wfs.errors import document
+from api.ows.identification import add_box, identify
+from api.ows.xml import CITY, GML, PREFIX, document, element
 from api.wfs.fes import OPERATORS
-from api.wfs.names import (
-    BY_ID,
-    CITY,
-    GEOMETRY,
-    GML,
-    GML_FORMATS,
-    JSON_FORMATS,
-    PREFIX,
-    VERSION,
-    element,
-)
+from api.wfs.names import BY_ID, GEOMETRY, GML_FORMATS, JSON_FORMATS, VERSION
 from api.wfs.requests import OPERATIONS
 from layers.access import AccessClass
 from layers.definition import FieldType, GeometryType, LayerDefinition
@@ -98,16 +88,8 @@ def capabilities(
     root = element(None, "wfs:WFS_Capabilities", version=VERSION)
     # Names in texts need the prefix declared, which is otherwise done for tags alone.
     root.set(f"xmlns:{PREFIX}", CITY)
-    about = element(root, "ows:ServiceIdentification")
-    element(about, "ows:Title", TITLE)
-    element(about, "ows:Abstract", "一张图要素服务（只读） / One Map feature service, read only")
-    element(about, "ows:ServiceType", "WFS")
-    element(about, "ows:ServiceTypeVersion", VERSION)
-    element(about, "ows:Fees", "NONE")
-    element(about, "ows:AccessConstraints", "NONE")
-    provider = element(root, "ows:ServiceProvider")
-    element(provider, "ows:ProviderName", TITLE)
-    element(provider, "ows:ServiceContact")
+    abstract = "一张图要素服务（只读） / One Map feature service, read only"
+    identify(root, kind="WFS", version=VERSION, abstract=abstract)
     _operations(root, address)
     listed = element(root, "wfs:FeatureTypeList")
     for layer, extent in layers:
@@ -162,10 +144,7 @@ def _feature_type(
     for text in (*GML_FORMATS[:3], JSON_FORMATS[0]):
         element(formats, "wfs:Format", text)
     if extent.bbox is not None:
-        west, south, east, north = extent.bbox
-        box = element(entry, "ows:WGS84BoundingBox")
-        element(box, "ows:LowerCorner", f"{west!r} {south!r}")
-        element(box, "ows:UpperCorner", f"{east!r} {north!r}")
+        add_box(entry, extent.bbox)
 
 
 def _filter_capabilities(root: ET.Element) -> None:

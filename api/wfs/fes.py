@@ -6,9 +6,10 @@ from datetime import date, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from api.wfs.errors import ServiceException
+from api.ows.errors import ServiceException
+from api.ows.xml import local_name
 from api.wfs.gml_reading import Systems, read_gml
-from api.wfs.names import GEOMETRY, local_name
+from api.wfs.names import GEOMETRY
 from layers.definition import FieldType, LayerDefinition
 
 Tree = dict[str, Any]

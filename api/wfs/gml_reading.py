@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
-from api.wfs.errors import ServiceException
-from api.wfs.names import local_name
+from api.ows.errors import ServiceException
+from api.ows.xml import local_name
 from gis.boxes import box_ring
 from gis.systems import CoordinateSystem
 

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from api.wfs.names import CITY, GML, PREFIX, WFS, XSI
+from api.ows.xml import CITY, GML, PREFIX, WFS, XSI
 from layers.definition import LayerDefinition
 
 #: What XML 1.0 cannot hold (production 2).

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
-from api.wfs.errors import ServiceException
-from api.wfs.names import BY_ID, VERSION, local_name
+from api.ows.errors import ServiceException
+from api.ows.parameters import read_parameters
+from api.ows.xml import local_name
+from api.wfs.names import BY_ID, VERSION
 from api.wfs.xml_reading import read_xml
 
 OPERATIONS = (
@@ -17,7 +18,6 @@ OPERATIONS = (
     "ListStoredQueries",
     "DescribeStoredQueries",
 )
-_MOST_PARAMETERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,6 @@ def read_kvp(query_string: bytes) -> WfsRequest:
     text = parameters.get("filter")
     tree = None if not text else read_xml(text.strip().strip("()").encode(), "filter")
     return WfsRequest(operation, parameters, tree)
-
-
-def read_parameters(query_string: bytes) -> dict[str, str]:
-    """Return a query string's parameters by their names in lower case.
-
-    Raises:
-        ServiceException: If it is malformed or gives one twice.
-    """
-    try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
-        )
-    except ValueError:
-        raise ServiceException(
-            "InvalidParameterValue", "request", "the query string is not UTF-8, percent-encoded"
-        ) from None
-    parameters: dict[str, str] = {}
-    for name, value in pairs:
-        key = name.lower()
-        if key in parameters:
-            raise ServiceException("InvalidParameterValue", name, f"{name[:60]}: given twice")
-        if "\0" in value:
-            raise ServiceException("InvalidParameterValue", name, f"{name[:60]}: holds a NUL")
-        parameters[key] = value
-    return parameters
 
 
 def read_body(body: bytes) -> WfsRequest:

@@ -3,7 +3,7 @@
 from io import BytesIO
 from xml.etree import ElementTree as ET
 
-from api.wfs.errors import ServiceException
+from api.ows.errors import ServiceException
 from etl.xml_heads import check_prolog
 from layers.errors import LoadRefused
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from xml.etree import ElementTree as ET
 
-from api.about import TITLE
 from api.collection_documents import both
-from api.wfs.errors import document
-from api.wfs.names import element
+from api.ows.identification import add_box, identify
+from api.ows.xml import document, element
 from api.wmts.requests import ENDINGS, MVT, OPERATIONS, PNG, VERSION
 from layers.feature_query import BBox
 from tiles.pictures.fonts import has_fonts
@@ -54,21 +53,12 @@ def capabilities(address: str, layers: Iterable[WmtsLayer]) -> bytes:
         layers: What is offered.
     """
     root = element(None, "wmts:Capabilities", version=VERSION)
-    about = element(root, "ows:ServiceIdentification")
-    element(about, "ows:Title", TITLE)
     abstract = "一张图瓦片服务：栅格图片与矢量瓦片 / One Map as pictures and vector tiles"
     if not has_fonts():
         abstract += (
             "；服务器没有中文字体，图片不含注记 / no Chinese font here: pictures bear no names"
         )
-    element(about, "ows:Abstract", abstract)
-    element(about, "ows:ServiceType", "OGC WMTS")
-    element(about, "ows:ServiceTypeVersion", VERSION)
-    element(about, "ows:Fees", "NONE")
-    element(about, "ows:AccessConstraints", "NONE")
-    provider = element(root, "ows:ServiceProvider")
-    element(provider, "ows:ProviderName", TITLE)
-    element(provider, "ows:ServiceContact")
+    identify(root, kind="OGC WMTS", version=VERSION, abstract=abstract)
     _operations(root, address)
     contents = element(root, "wmts:Contents")
     for layer in layers:
@@ -102,10 +92,7 @@ def _layer(contents: ET.Element, layer: WmtsLayer, address: str) -> None:
     element(entry, "ows:Abstract", both(tileset.abstract))
     bounds = layer.bounds or tileset.bounds
     if bounds is not None:
-        west, south, east, north = bounds
-        box = element(entry, "ows:WGS84BoundingBox")
-        element(box, "ows:LowerCorner", f"{west!r} {south!r}")
-        element(box, "ows:UpperCorner", f"{east!r} {north!r}")
+        add_box(entry, bounds)
     element(entry, "ows:Identifier", tileset.name)
     for number, (name, title) in enumerate(_STYLE_TITLES.items()):
         style = element(entry, "wmts:Style", isDefault="true" if number == 0 else "false")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.errors import InvalidParameter
+from api.ows.errors import ServiceException
 from api.times import record_time, valid_instant
-from api.wfs.errors import ServiceException
 from tiles.style_values import Language
 from tiles.tile_grids import TILE_GRIDS, TileGrid
 

@@ -7,16 +7,9 @@ import pytest
 
 from api.settings import ApiSettings
 from layers.catalogue import Catalogue
-from layers.store import Store
 from tests.api.editor import Editor, tokens_file
 from tests.api.scene_town import serving_scenes
-from tests.api.town import (
-    HERE,
-    fill,
-    read_catalogue,
-    serving,
-    wait_until_ready,
-)
+from tests.api.town import HERE, read_catalogue, serving, town_of_ones_own, wait_until_ready
 from tests.database import copied_database
 
 
@@ -28,11 +21,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="session")
 def town_database(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
     """The test town, surveyed in 2012 and, where plots changed, in 2019."""
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        store.close()
+    with town_of_ones_own(cluster, postgis_template, catalogue) as (_, url):
         yield url
 
 
@@ -67,11 +56,7 @@ def scene_service(cluster: str, postgis_template: str) -> Iterator[httpx.Client]
 @pytest.fixture(scope="session")
 def edited_database(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
     """The test town in a database that tests edit."""
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        store.close()
+    with town_of_ones_own(cluster, postgis_template, catalogue) as (_, url):
         yield url
 
 

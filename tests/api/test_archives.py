@@ -18,7 +18,16 @@ from gis.times import parse_instant
 from layers.catalogue import Catalogue
 from layers.settings import LayersSettings
 from layers.store import Store
-from tests.api.town import HERE, SECOND, fill, load_rows, plots, serving, wait_until_ready
+from tests.api.town import (
+    HERE,
+    SECOND,
+    fill,
+    load_rows,
+    plots,
+    serving,
+    town_of_ones_own,
+    wait_until_ready,
+)
 from tests.database import copied_database
 from tests.tiles.test_baking import places, tell_tiles
 from tiles.archives.facts import BakeScope
@@ -38,12 +47,8 @@ DEEPER = (15, 26789, 13534)
 def own_town(
     cluster: str, postgis_template: str, catalogue: Catalogue
 ) -> Iterator[tuple[Store, str]]:
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        yield store, url
-        store.close()
+    with town_of_ones_own(cluster, postgis_template, catalogue) as found:
+        yield found
 
 
 def bake(url: str, catalogue: Catalogue, target: Path, scope: BakeScope = SCOPE) -> None:

@@ -28,6 +28,7 @@ from layers.map_definition import MapDefinition
 from layers.settings import LayersSettings
 from layers.store import LoadHeader, Store
 from layers.yaml_source import load_model
+from tests.database import copied_database
 
 HERE = Path(__file__).parent
 #: South-west corner of the test town, degrees, and the size of a plot.
@@ -151,6 +152,19 @@ def fill(store: Store, catalogue: Catalogue) -> None:
     load_rows(store, catalogue.layer("secret"), secret, FIRST)
     changed = plots("07")[: COLUMNS * ROWS // 2]
     load_rows(store, catalogue.layer("plot"), changed, SECOND)
+
+
+@contextmanager
+def town_of_ones_own(
+    cluster: str, template: str, catalogue: Catalogue
+) -> Iterator[tuple[Store, str]]:
+    """The test town, surveyed in 2012 and 2019: a store over a database of its own, its address."""
+    with copied_database(cluster, template) as url:
+        store = Store(url, catalogue)
+        store.migrate()
+        fill(store, catalogue)
+        yield store, url
+        store.close()
 
 
 @contextmanager

@@ -9,9 +9,7 @@ from pydantic import SecretStr
 from layers.catalogue import Catalogue
 from layers.reading import CityReader
 from layers.settings import LayersSettings
-from layers.store import Store
-from tests.api.town import fill, read_catalogue
-from tests.database import copied_database
+from tests.api.town import read_catalogue, town_of_ones_own
 from tiles.registry import tile_formats
 from tiles.rendering import TileRenderer
 from tiles.request import RenderedTile, TileRequest
@@ -27,11 +25,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="session")
 def town_url(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[str]:
     """The test town, surveyed in 2012 and, where plots changed, in 2019."""
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        store.close()
+    with town_of_ones_own(cluster, postgis_template, catalogue) as (_, url):
         yield url
 
 

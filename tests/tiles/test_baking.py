@@ -23,8 +23,8 @@ from layers.catalogue import Catalogue
 from layers.settings import LayersSettings
 from layers.store import Store
 from layers.tile_changes import keep_changes
-from tests.api.town import SECOND, SOUTH, STEP, WEST, fill, lanes, load_rows, plots
-from tests.database import connected, copied_database
+from tests.api.town import SECOND, SOUTH, STEP, WEST, lanes, load_rows, plots, town_of_ones_own
+from tests.database import connected
 from tests.tiles.conftest import renderer_over
 from tiles.archives.errors import BadArchive
 from tiles.archives.facts import BakeScope
@@ -104,12 +104,8 @@ def rendered(url: str, catalogue: Catalogue, scope: BakeScope) -> dict[tuple[int
 @pytest.fixture
 def town(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[tuple[Store, str]]:
     """A town of one's own."""
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        yield store, url
-        store.close()
+    with town_of_ones_own(cluster, postgis_template, catalogue) as found:
+        yield found
 
 
 @pytest.mark.parametrize("at", [None, "2013-01-01"])

@@ -14,9 +14,8 @@ from api.settings import ApiSettings
 from gis.times import parse_instant
 from layers.catalogue import Catalogue
 from layers.store import Store
-from tests.api.town import HERE, fill, load_rows, plots, serving, wait_until_ready
+from tests.api.town import HERE, load_rows, plots, serving, town_of_ones_own, wait_until_ready
 from tests.conftest import ROOT
-from tests.database import copied_database
 from tests.tiles.test_baking import SCOPE, bake, places, rendered, settings_of, tell_tiles
 from tiles.baking.filling import Filled, StoreFiller, StoreUnready
 from tiles.baking.work import bake_task, reader_of
@@ -28,12 +27,8 @@ FEW = SCOPE.model_copy(update={"zooms": (10, 14)})
 @pytest.fixture
 def town(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterator[tuple[Store, str]]:
     """A town of one's own."""
-    with copied_database(cluster, postgis_template) as url:
-        store = Store(url, catalogue)
-        store.migrate()
-        fill(store, catalogue)
-        yield store, url
-        store.close()
+    with town_of_ones_own(cluster, postgis_template, catalogue) as found:
+        yield found
 
 
 def filled(url: str, catalogue: Catalogue, root: Path, most: int = 10**9) -> Filled:

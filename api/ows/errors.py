@@ -1,12 +1,11 @@
 """Exception reports (OGC 06-121r9, clause 8) of the classic services."""
 
 from dataclasses import dataclass
-from xml.etree import ElementTree as ET
 
 import orjson
 
+from api.ows.xml import document, element
 from api.problems import problem_of
-from api.wfs.names import element
 
 #: HTTP status → exception code, for what the rest of the service refuses.
 _CODES = {404: "NotFound", 400: "InvalidParameterValue", 413: "RequestTooLarge"}
@@ -60,9 +59,3 @@ def exception_report(error: Exception, version: str, request_id: str) -> Excepti
     told = element(root, "ows:Exception", exceptionCode=code, locator=locator)
     element(told, "ows:ExceptionText", text)
     return ExceptionReport(status, document(root), headers)
-
-
-def document(root: ET.Element) -> bytes:
-    """Return an XML document."""
-    body: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return body
