@@ -62,6 +62,8 @@ def page(title: str, body: str, *, lead: str = "", home: str = "/api") -> bytes:
     return (
         '<!doctype html><html lang="zh"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        # Without this, browsers ask for an icon that is not there.
+        '<link rel="icon" href="data:,">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f'<link rel="{_CATALOGUE}" type="application/geo+json" '
         f'href="{escape(home)}/collections/catalogue/items"></head><body>'

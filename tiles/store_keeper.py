@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -20,6 +20,7 @@ from tiles.families import TileFamily, tile_family
 from tiles.file_locks import try_file_lock
 from tiles.front import Front
 from tiles.generation import generation
+from tiles.heard import Heard
 from tiles.memory import TileKey, is_touched
 from tiles.store_usage import make_room
 from tiles.tile_store import TileStore, UnfitStore
@@ -36,27 +37,6 @@ _TICK_S = 0.25
 _PAUSE_S = 5.0
 #: So often trash is removed, and the limit looked at.
 _TIDY_S = 2.0
-
-
-class Heard(Protocol):
-    """What the store's keeper needs of the reading side (``CityReader`` has it)."""
-
-    @property
-    def heard_until(self) -> float:
-        """Until when (``time.monotonic``) changes count as heard."""
-        ...
-
-    def tile_versions(self) -> Mapping[str, int]:
-        """Return layer → tile version, as last read."""
-        ...
-
-    async def tile_changes(self, layer: str, since: int, upto: int) -> list[TileChange]:
-        """Return what changed in a layer's tiles between two of its tile versions."""
-        ...
-
-    async def database_identity(self) -> str:
-        """Return a text that stands for the database."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

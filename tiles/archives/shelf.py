@@ -5,12 +5,11 @@ is being opened, changes are heard already, so none is missed between.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
 
 import httpx
 import structlog
@@ -23,6 +22,7 @@ from tiles.archives.errors import BadArchive
 from tiles.archives.sources import ArchiveGone, FileSource, Source, is_remote, open_source
 from tiles.families import TileFamily, tile_family
 from tiles.generation import generation
+from tiles.heard import Heard
 from tiles.memory import TileKey
 from tiles.packing import DamagedTile, PackedTile, repacked
 from tiles.tileset import map_tiles
@@ -36,27 +36,6 @@ _MOST_TOUCHED = 200_000
 #: What changed is told down to this zoom.
 _DEEPEST_TOLD = 18
 _log = structlog.get_logger(__name__)
-
-
-class Heard(Protocol):
-    """What the shelf needs of the reading side (``CityReader`` has it)."""
-
-    @property
-    def heard_until(self) -> float:
-        """Until when (``time.monotonic``) changes count as heard."""
-        ...
-
-    def tile_versions(self) -> Mapping[str, int]:
-        """Return layer → tile version, as last read."""
-        ...
-
-    async def tile_changes(self, layer: str, since: int, upto: int) -> list[TileChange]:
-        """Return what changed in a layer's tiles between two of its tile versions."""
-        ...
-
-    async def database_identity(self) -> str:
-        """Return a text that stands for the database."""
-        ...
 
 
 @dataclass(eq=False)
