@@ -24,8 +24,10 @@ from tests.api.town import FIRST, HERE, load_rows, serving, wait_until_ready
 from tests.database import connected, copied_database
 
 LAMPS = "/api/collections/lamp/items"
-#: So many lamps that their files do not fit into the buffers between database and client.
 _MANY = 150_000
+#: Names so long that the file of all lamps (some 100 MB) fits into no buffers between database
+#: and client: a system may let a single socket hold 32 MB.
+_LONG = "长" * 200
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def crowded(cluster: str, postgis_template: str, catalogue: Catalogue) -> Iterat
         store.migrate()
         lamps: list[dict[str, object]] = [
             {
-                "zone": f"=区{number}" if number else "\u3a5f",
+                "zone": (f"=区{number}" + _LONG * (number > 1000)) if number else "\u3a5f",
                 "number": number,
                 "geometry": shapely.Point(114.3 + number * 1e-6, 29.9),
             }
