@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.front_conf import FrontConf, front_conf
+from api.front_conf import OPEN_FILES, FrontConf, front_conf
 from api.settings import ApiSettings
 from cli.settings import InvalidSetting, read_settings
 from etl.settings import EtlSettings
@@ -24,6 +24,9 @@ def nginx_conf(
     upstream: Annotated[
         str | None, typer.Option(help="Where the service listens; ONEMAP_HOST:ONEMAP_PORT.")
     ] = None,
+    open_files: Annotated[
+        int, typer.Option(help="Tiles that each process of nginx holds open.", min=1)
+    ] = OPEN_FILES,
 ) -> None:
     """Print the configuration of nginx that serves public tiles from ONEMAP_TILE_STORE itself."""
     settings = read_settings(ApiSettings)
@@ -38,6 +41,7 @@ def nginx_conf(
         tile_max_age_s=settings.tile_max_age_s,
         cors_origins=settings.cors_origins,
         max_upload_bytes=read_settings(EtlSettings).max_upload_bytes,
+        open_files=open_files,
     )
     words = (str(wanted.store), wanted.upstream, listen, name, *wanted.cors_origins)
     for word in words:

@@ -1,6 +1,7 @@
 """nginx in front: what is on disk comes from there, and nothing that is outdated."""
 
 import gzip
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.api.nginx import free_port, nginx
 from tests.api.test_tile_invalidation import CENTRE, Z, database, path, seconds_until, touch
 from tests.api.town_process import TownProcess, town_process
 from tests.cli.worker_process import onemap
+from tiles.packing import PackedTile, pack
 
 __all__ = ["database"]
 
@@ -129,6 +131,66 @@ def test_nothing_is_served_from_disk_while_nobody_keeps_it(
     assert list((tmp_path / "tiles").glob("*/public/town/14/*/*.gz"))
 
 
+def test_no_file_is_served_once_it_is_replaced_or_gone(tmp_path: Path) -> None:
+    """Files are held open, yet the very next answer shows what is on disk."""
+    port = free_port()
+    nobody = f"127.0.0.1:{free_port()}"
+    wanted = FrontConf(
+        store=tmp_path / "tiles",
+        upstream=nobody,
+        listen=f"127.0.0.1:{port}",
+        name="_",
+        tile_max_age_s=0,
+        cors_origins=(),
+        max_upload_bytes=10**6,
+        open_files=2,
+    )
+    generations = [tmp_path / "tiles" / name / "public" for name in ("one", "two")]
+    link = tmp_path / "tiles" / "public"
+    for folder in generations:
+        (folder / "town/14/7").mkdir(parents=True)
+    link.symlink_to("one/public")
+    with (
+        nginx(front_conf(wanted), tmp_path / "nginx", port) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        tags = set()
+        for number in range(60):
+            for row in range(3):
+                body = f"tile {number} in row {row}".encode()
+                tile = _put(generations[0], row, body)
+                told = client.get(f"/tiles/town/14/7/{row}")
+                assert (told.status_code, told.content) == (200, body)
+                assert told.headers["etag"] == f'"{tile.tag}"'
+                again = {"if-none-match": told.headers["etag"]}
+                assert client.get(f"/tiles/town/14/7/{row}", headers=again).status_code == 304
+                tags.add(told.headers["etag"])
+            gone = generations[0] / f"town/14/7/{number % 3}.gz"
+            gone.unlink()
+            for headers in ({}, again):
+                left = client.get(f"/tiles/town/14/7/{number % 3}", headers=headers)
+                assert left.status_code == 502
+        assert len(tags) == 180
+        # Another generation of the store, and then none that is kept in step.
+        _put(generations[0], 0, b"of the first")
+        assert client.get("/tiles/town/14/7/0").content == b"of the first"
+        _put(generations[1], 0, b"of the second")
+        link.unlink()
+        assert client.get("/tiles/town/14/7/0").status_code == 502
+        link.symlink_to("two/public")
+        assert client.get("/tiles/town/14/7/0").content == b"of the second"
+
+
+def _put(public: Path, row: int, body: bytes) -> PackedTile:
+    """Put a tile in its place as the store does."""
+    tile = pack(body, f"public/town/14/7/{row}.gz")
+    made = public / "made"
+    made.write_bytes(tile.packed)
+    os.utime(made, (time.time(), tile.stamp))
+    made.rename(public / f"town/14/7/{row}.gz")
+    return tile
+
+
 def test_the_command_prints_what_the_settings_say(database: str, tmp_path: Path) -> None:
     port = free_port()
     told = onemap(
@@ -136,6 +198,7 @@ def test_the_command_prints_what_the_settings_say(database: str, tmp_path: Path)
         "nginx-conf",
         f"--listen=127.0.0.1:{port}",
         "--name=map.example.cn",
+        "--open-files=900",
         TILE_STORE=tmp_path / "tiles",
         CORS_ORIGINS='["*"]',
         TILE_MAX_AGE_S=60,
@@ -147,6 +210,7 @@ def test_the_command_prints_what_the_settings_say(database: str, tmp_path: Path)
         assert httpx.get(f"{address}{path()}").status_code == 502
     assert "server 127.0.0.1:8123;" in told.stdout
     assert 'Cache-Control "public, max-age=60"' in told.stdout
+    assert "open_file_cache max=900 " in told.stdout
     missing = onemap(database, "nginx-conf")
     assert missing.returncode == 1
     assert "ONEMAP_TILE_STORE is not set" in missing.stderr
