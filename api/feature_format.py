@@ -10,6 +10,7 @@ from layers.definition import LayerDefinition
 from layers.feature_counts import FeatureCount
 from layers.feature_query import FeatureQuery
 from layers.feature_rows import FeatureRow, FeatureRows
+from layers.feature_texts import FeatureTexts
 from layers.reading import Lineage
 
 
@@ -18,7 +19,8 @@ class FeaturePageDocument:
     """A page of features, ready to be written."""
 
     layer: LayerDefinition
-    features: FeatureRows
+    #: In columns, or written already where the format takes that (``takes_texts``).
+    features: FeatureRows | FeatureTexts
     #: How many match in all, where that is known or estimated.
     matched: FeatureCount | None
     stamp: datetime
@@ -28,6 +30,12 @@ class FeaturePageDocument:
     #: What was asked for, as it came.
     query: FeatureQuery
     parameters: dict[str, str]
+
+    def rows(self) -> FeatureRows:
+        """Return the features of a document for a format that takes no texts."""
+        if isinstance(self.features, FeatureTexts):
+            raise TypeError("a format that takes no texts was given some")
+        return self.features
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class FeatureFormat(Protocol):
     name: str
     rank: int
     representation: Representation
+    #: Whether it takes pages of features that the database wrote as GeoJSON.
+    takes_texts: bool
 
     def page(self, document: FeaturePageDocument) -> bytes:
         """Write a page of features."""

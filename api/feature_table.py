@@ -169,7 +169,7 @@ def _table(document: FeaturePageDocument, address: str, names: tuple[str, ...]) 
     heads += [element("th", _two("自", "since")), element("th", _two("至", "until"))]
     boxes += [element("th")] * 2
     head = element("thead", element("tr", "".join(heads)) + element("tr", "".join(boxes)))
-    rows = "".join(_row(layer, row, names, address) for row in document.features)
+    rows = "".join(_row(layer, row, names, address) for row in document.rows())
     return element("div", element("table", head + element("tbody", rows)), class_="scroll")
 
 

@@ -112,7 +112,7 @@ def output_columns(
     query: FeatureQuery, rows: Subquery, form: GeometryForm
 ) -> list[ColumnElement[Any]]:
     """Return the columns that ``feature_rows`` has of a query's rows."""
-    geometry = _geometry(query, rows, form)
+    geometry = geometry_in(query, rows, form)
     return [
         rows.c.feature_id,
         rows.c.version,
@@ -165,7 +165,9 @@ def selected_fields(query: FeatureQuery) -> tuple[str, ...]:
     return visible_fields(query.layer, access, query.fields)
 
 
-def _geometry(query: FeatureQuery, rows: Subquery, form: GeometryForm) -> ColumnElement[Any] | None:
+def geometry_in(
+    query: FeatureQuery, rows: Subquery, form: GeometryForm
+) -> ColumnElement[Any] | None:
     """Return geometry in the query's system: GeoJSON or GML in its authority's order, or WKB.
 
     In GeoJSON areas are wound as RFC 7946 §3.1.6 wants, outer rings anticlockwise on the ground.

@@ -7,6 +7,7 @@ each combination of what is asked; only values are bound anew. Everything else
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -16,10 +17,13 @@ from sqlalchemy import (
     Double,
     Integer,
     Select,
+    Subquery,
     bindparam,
+    case,
     func,
     null,
     select,
+    true,
 )
 
 from gis.systems import CoordinateSystem
@@ -27,7 +31,7 @@ from layers.access import AccessClass, access_class
 from layers.cursors import Cursor
 from layers.definition import LayerDefinition
 from layers.feature_order import beyond, feature_order
-from layers.feature_query import FeatureQuery
+from layers.feature_query import BBox, FeatureQuery
 from layers.feature_selection import (
     feature_count,
     is_unfiltered,
@@ -35,6 +39,7 @@ from layers.feature_selection import (
     output_columns,
     selected_fields,
 )
+from layers.feature_texts import texts_at
 from layers.field_values import read_value
 from layers.queries import envelope, layer_rows
 from layers.sql import Template, compile_lasting_template
@@ -42,6 +47,15 @@ from layers.system_tables import layer_table
 from layers.tables import column_type
 
 _SIDES = ("west", "south", "east", "north")
+#: The box within the searched one, the strip of it that is searched, and the strips before that.
+_INNER = tuple(f"inner_{side}" for side in _SIDES)
+_STRIP = tuple(f"strip_{side}" for side in _SIDES)
+_BEFORE = tuple(f"before_{side}" for side in _SIDES)
+#: Degrees by which the boxes that the database keeps of geometries, in single precision, and the
+#: one that it compares them with may be larger than what is in them, rounded up.
+_ROUNDING = 2e-5
+#: Degrees; narrower boxes are not searched in strips.
+_LEAST_SIDE = 1e-3
 _MOST = "most"
 _CEILING = "ceiling"
 _AFTER_ID, _AFTER_TIME = "after_id", "after_time"
@@ -76,6 +90,8 @@ class _Shape:
     equals: tuple[str, ...]
     #: ``None`` on the first page; whether the page stands before its cursor.
     backwards: bool | None
+    #: What the statement is for.
+    kind: str = "page"
 
 
 class PageStatements:
@@ -107,6 +123,50 @@ class PageStatements:
             values |= {_AFTER_ID: cursor.feature_id, _AFTER_TIME: cursor.valid_from}
         # Without a box the number of features decides whether the order of ids is walked.
         return PreparedPage(template.sql, template.values(values), query.bbox is not None)
+
+    def places(
+        self, query: FeatureQuery, cursor: Cursor | None, most_strips: int
+    ) -> list[PreparedPage] | None:
+        """Return statements that find where the rows of a page lie, each in a strip of its box.
+
+        Each has one row more to tell of a next page, in the page's order: ``feature_id``,
+        ``valid_from``, ``place`` and ``matched``, of which the numbers of all strips add up. No
+        feature is found by two of them.
+
+        Returns:
+            ``None`` if the query is none of those whose statements are kept.
+        """
+        if not _is_plain(query) or query.layer.view is not None:
+            return None
+        values = _values(query) | {_MOST: query.limit + 1}
+        if cursor is not None:
+            values |= {_AFTER_ID: cursor.feature_id, _AFTER_TIME: cursor.valid_from}
+        if query.bbox is None:
+            return [self._prepared(query, cursor, "places", values)]
+        if min(_extent(query.bbox)) < _LEAST_SIDE:
+            return None
+        values |= zip(_INNER, _inner(query.bbox), strict=True)
+        # Coarser geometry than what the index has may lie in other strips.
+        exact = access_class(query.layer, query.viewer).precision_m is None
+        found = []
+        for strip, before in _strips(query.bbox, most_strips if exact else 1):
+            own = values | dict(zip(_STRIP, strip, strict=True))
+            own |= dict(zip(_BEFORE, before, strict=True)) if before is not None else {}
+            kind = "places" if before is None else "further places"
+            found.append(self._prepared(query, cursor, kind, own))
+        return found
+
+    def _prepared(
+        self, query: FeatureQuery, cursor: Cursor | None, kind: str, values: dict[str, Any]
+    ) -> PreparedPage:
+        shape = replace(_shape(query, cursor), kind=kind)
+        template = _kept(self._pages, shape, query, _places)
+        return PreparedPage(template.sql, template.values(values), query.bbox is not None)
+
+    def texts(self, query: FeatureQuery) -> Template:
+        """Return ``texts_at`` for a query that is kept; its ``PLACES`` are to be bound."""
+        shape = replace(_shape(query, None), has_box=False, equals=(), kind="texts")
+        return _kept(self._pages, shape, query, lambda wanted, _: texts_at(wanted))
 
     def count(self, query: FeatureQuery, limit: int) -> tuple[str, list[Any]] | None:
         """Return the statement that counts to ``limit`` + 1 at most; errors as in ``page``."""
@@ -171,18 +231,74 @@ def _equal(number: int) -> str:
 def _without_values(query: FeatureQuery) -> FeatureQuery:
     """Return a query with expressions for its values, each bound under a name of its own."""
     layer = query.layer
-    # Computed once a statement: a plan for all values would make the box anew for each row.
-    box = select(envelope([bindparam(side, None, Double()) for side in _SIDES])).scalar_subquery()
     equals = tuple(
         (name, bindparam(_equal(number), None, column_type(layer.field(name).type)))
         for number, (name, _) in enumerate(query.equals)
     )
     return replace(
         query,
-        bbox=None if query.bbox is None else cast(Any, box),
+        bbox=None if query.bbox is None else cast(Any, _box(_SIDES)),
         equals=cast(Any, equals),
         after=None,
     )
+
+
+def _box(sides: tuple[str, ...]) -> ColumnElement[Any]:
+    # Computed once a statement: a plan for all values would make the box anew for each row.
+    return select(envelope([bindparam(side, None, Double()) for side in sides])).scalar_subquery()
+
+
+def _extent(box: BBox) -> tuple[float, float]:
+    return box[2] - box[0], box[3] - box[1]
+
+
+def _inner(box: BBox) -> BBox:
+    west, south, east, north = box
+    return west + _ROUNDING, south + _ROUNDING, east - _ROUNDING, north - _ROUNDING
+
+
+def _strips(box: BBox, number: int) -> list[tuple[BBox, BBox | None]]:
+    """Cut a box into strips of equal width; return each with what stands before it."""
+    west, south, east, north = box
+    edges = [west + (east - west) * step / number for step in range(number)] + [east]
+    return [
+        ((left, south, right, north), (west, south, left, north) if step else None)
+        for step, (left, right) in enumerate(pairwise(edges))
+    ]
+
+
+def _places(query: FeatureQuery, shape: _Shape) -> Select[Any]:
+    searched = replace(query, bbox=cast(Any, _box(_STRIP))) if shape.has_box else query
+    rows, conditions = matching(searched, roughly=True, with_place=True)
+    if shape.has_box:
+        # The box of most lies within the searched one, which is told faster than how they relate.
+        within = rows.c.geom.bool_op("@")(_box(_INNER))
+        relates = func.ST_Intersects(rows.c.geom, _box(_SIDES))
+        conditions.append(case((within, true()), else_=relates))
+    if shape.kind == "further places":
+        conditions.append(~rows.c.geom.bool_op("&&")(_box(_BEFORE)))
+    conditions += _behind(query, rows, shape)
+    matched = _known_number(query)
+    if shape.has_box and shape.backwards is None:
+        matched = func.count().over()
+    order = feature_order(query, rows, backwards=bool(shape.backwards))
+    wanted = select(rows.c.feature_id, rows.c.valid_from, rows.c.place, matched.label("matched"))
+    return wanted.where(*conditions).order_by(*order).limit(_most())
+
+
+def _behind(query: FeatureQuery, rows: Subquery, shape: _Shape) -> list[ColumnElement[bool]]:
+    if shape.backwards is None:
+        return []
+    place = (bindparam(_AFTER_ID, None, BigInteger()), bindparam(_AFTER_TIME, None, _TIME))
+    cursor = Cursor(cast(Any, place[0]), cast(Any, place[1]), (), shape.backwards)
+    return beyond(query, rows, cursor)
+
+
+def _known_number(query: FeatureQuery) -> ColumnElement[Any]:
+    if not is_unfiltered(query):
+        return null()
+    name = layer_table.c.name == query.layer.name
+    return select(layer_table.c.current_count).where(name).scalar_subquery()
 
 
 def _page(query: FeatureQuery, shape: _Shape) -> Select[Any]:
@@ -190,14 +306,8 @@ def _page(query: FeatureQuery, shape: _Shape) -> Select[Any]:
     if shape.has_box and shape.backwards is None and query.layer.view is None:
         return _counted_page(query)
     rows, conditions = matching(query)
-    matched: ColumnElement[Any] = null()
-    if shape.backwards is not None:
-        place = (bindparam(_AFTER_ID, None, BigInteger()), bindparam(_AFTER_TIME, None, _TIME))
-        cursor = Cursor(cast(Any, place[0]), cast(Any, place[1]), (), shape.backwards)
-        conditions += beyond(query, rows, cursor)
-    if is_unfiltered(query):
-        name = layer_table.c.name == query.layer.name
-        matched = select(layer_table.c.current_count).where(name).scalar_subquery()
+    conditions += _behind(query, rows, shape)
+    matched = _known_number(query)
     order = feature_order(query, rows, backwards=bool(shape.backwards))
     chosen = select(*output_columns(query, rows, _form(query)), matched.label("matched"))
     return chosen.where(*conditions).order_by(*order).limit(_most())

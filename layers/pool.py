@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import asyncpg
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, func, select
 
 from layers.errors import (
     DatabaseBusy,
@@ -18,7 +18,12 @@ from layers.errors import (
     SchemaConflict,
 )
 from layers.settings import LayersSettings
-from layers.sql import compile_for_asyncpg, local_time_limit, plan_mode_statement
+from layers.sql import (
+    compile_for_asyncpg,
+    local_time_limit,
+    plan_mode_statement,
+    share_snapshot_statement,
+)
 from layers.turns import Turns
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -169,27 +174,82 @@ class ReadingPool:
             plan_once: Whether one plan suits all values. PostgreSQL would plan a statement of
                 thirty layers anew each time, which takes longer than most tiles.
         """
+        async with self.connection(share) as connection:
+            await connection.plan_once(plan_once)
+            return await self.fetch_on(connection, sql, values, limit_s)
+
+    async def fetch_on(
+        self,
+        connection: asyncpg.Connection,
+        sql: str,
+        values: list[Any],
+        limit_s: float | None = None,
+    ) -> list[asyncpg.Record]:
+        """Run compiled SQL on a connection that was lent; errors as in ``fetch``."""
         usual = self._settings.statement_timeout_s
         # The database keeps the usual limit itself; one that went silent does not.
         patience = usual + _GRACE_S if limit_s is None or limit_s >= usual else limit_s
-        async with self.connection(share) as connection:
-            try:
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=patience)
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+            self._timed_out += 1
+            raise QueryTimeout(
+                f"the query took longer than {min(usual, limit_s or usual):g} s: "
+                "ask for less at a time"
+            ) from error
+        except asyncio.CancelledError:
+            self._cancelled += 1
+            raise
+        except _UNFIT as error:
+            raise SchemaConflict(_RUN_MIGRATE) from error
+        except _UNCOMPUTABLE as error:
+            raise _told(error) from error
+        return rows
+
+    @asynccontextmanager
+    async def one_state(
+        self, share: str, most: int, *, plan_once: bool
+    ) -> AsyncIterator[list[asyncpg.Connection]]:
+        """Lend connections that all see the same state of the database.
+
+        Args:
+            share: Whose work it is.
+            most: How many are wanted at most: one is lent, and further ones only while half of all
+                are free.
+            plan_once: As in ``fetch_text``.
+
+        Raises:
+            DatabaseUnavailable: If the database cannot be reached.
+            DatabaseBusy: If no connection became free in time, or too many wait for one.
+        """
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(self.connection(share))
+            lent = [first]
+            while len(lent) < most:
+                further = await stack.enter_async_context(self._spare_connection(share))
+                if further is None:
+                    break
+                lent.append(further)
+            for connection in lent:
                 await connection.plan_once(plan_once)
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=patience)
-            except (asyncpg.QueryCanceledError, TimeoutError) as error:
-                self._timed_out += 1
-                raise QueryTimeout(
-                    f"the query took longer than {min(usual, limit_s or usual):g} s: "
-                    "ask for less at a time"
-                ) from error
-            except asyncio.CancelledError:
-                self._cancelled += 1
-                raise
-            except _UNFIT as error:
-                raise SchemaConflict(_RUN_MIGRATE) from error
-            except _UNCOMPUTABLE as error:
-                raise _told(error) from error
-            return rows
+                await stack.enter_async_context(
+                    connection.transaction(isolation="repeatable_read", readonly=True)
+                )
+            if len(lent) > 1:
+                sql, _ = compile_for_asyncpg(select(func.pg_export_snapshot()))
+                shared = share_snapshot_statement(await first.fetchval(sql))
+                for connection in lent[1:]:
+                    await connection.execute(shared)
+            yield lent
+
+    @asynccontextmanager
+    async def _spare_connection(self, share: str) -> AsyncIterator[asyncpg.Connection | None]:
+        async with self._turns.spare_turn(share) as held:
+            if not held:
+                yield None
+                return
+            async with self._acquired() as connection:
+                yield connection
 
     async def stream(self, statement: ClauseElement, size: int) -> AsyncGenerator[list[Any]]:
         """Yield the rows of a statement as one state of the database has them, some at a time.
@@ -259,17 +319,21 @@ class ReadingPool:
     async def connection(self, share: str = COMMON) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection for work of a share."""
         try:
-            async with self._turns.turn(share):
-                pool = await self._open()
-                connection = await pool.acquire(timeout=_CONNECT_TIMEOUT_S + _GRACE_S)
-                try:
-                    yield connection
-                finally:
-                    await pool.release(connection, timeout=_GRACE_S)
+            async with self._turns.turn(share), self._acquired() as connection:
+                yield connection
         except asyncpg.InsufficientResourcesError as error:
             raise DatabaseBusy("the database is short of room: try again soon") from error
         except _UNREACHABLE as error:
             raise DatabaseUnavailable("the database cannot be reached") from error
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        pool = await self._open()
+        connection = await pool.acquire(timeout=_CONNECT_TIMEOUT_S + _GRACE_S)
+        try:
+            yield connection
+        finally:
+            await pool.release(connection, timeout=_GRACE_S)
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:

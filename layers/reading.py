@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 import orjson
@@ -29,6 +29,7 @@ from layers.feature_selection import (
     place_of,
     selected_fields,
 )
+from layers.feature_texts import FeatureTexts
 from layers.load_notices import LoadNotices
 from layers.load_records import LoadRecord, LoadSelection, load_query, loads_query, read_record
 from layers.page_statements import PageStatements
@@ -39,16 +40,22 @@ from layers.sql import compile_for_asyncpg
 from layers.system_tables import layer_table, load_table
 from layers.tile_news import TileChange, TileNews, database_identity, read_tile_changes
 from layers.version_watch import VersionWatch
+from layers.written_pages import written_page
 
 #: Beyond it no load is looked for: the database's own largest number.
 _LARGEST_ID = 2**63 - 1
 
 
+#: How the features of a page come.
+Features_co = TypeVar("Features_co", bound=FeatureRows | FeatureTexts, covariant=True)
+Found = TypeVar("Found", bound=FeatureRows | FeatureTexts)
+
+
 @dataclass(frozen=True, slots=True)
-class FeaturePage:
+class FeaturePage(Generic[Features_co]):
     """One page of features in the order of its query."""
 
-    features: FeatureRows
+    features: Features_co
     #: The cursor of the next page; ``None`` on the last.
     next: str | None
     #: The cursor of the page before; ``None`` on the first.
@@ -181,27 +188,64 @@ class CityReader:
         """Return loads, the youngest first; errors as in ``load``."""
         return [_load_record(row) for row in await self._pool.fetch(loads_query(selection))]
 
-    async def page(self, query: FeatureQuery) -> FeaturePage:
+    async def page(self, query: FeatureQuery) -> FeaturePage[FeatureRows]:
         """Return one page of features.
 
         Raises:
             UnknownLayer, UnknownField, InvalidValue: If the query cannot be.
             DatabaseUnavailable, DatabaseBusy, QueryTimeout: If the database cannot answer.
         """
-        cursor = None if query.after is None else read_cursor(query, query.after)
+        return await self._row_page(query, _cursor_of(query))
+
+    async def text_page(self, query: FeatureQuery) -> FeaturePage[FeatureRows | FeatureTexts]:
+        """Return one page of features, as GeoJSON if that is faster; errors as in ``page``."""
+        cursor = _cursor_of(query)
+        written = await written_page(self._pool, self._statements, query, cursor)
+        if written is None:
+            return await self._row_page(query, cursor)
+        return await self._page(
+            query, cursor, written.texts, written.edges, written.matched, more=written.more
+        )
+
+    async def _row_page(
+        self, query: FeatureQuery, cursor: Cursor | None
+    ) -> FeaturePage[FeatureRows]:
         found = await self._page_records(query, cursor)
-        backwards = cursor is not None and cursor.backwards
         records, more = found[: query.limit], len(found) > query.limit
-        if backwards:
+        if cursor is not None and cursor.backwards:
             records.reverse()
-        following = more or backwards
-        preceding = more if backwards else query.after is not None
         matched = found[0].get("matched") if found else None
+        rows = FeatureRows(records, selected_fields(query), has_geometry=query.with_geometry)
+        return await self._page(query, cursor, rows, records, matched, more=more)
+
+    async def _page(
+        self,
+        query: FeatureQuery,
+        cursor: Cursor | None,
+        features: Found,
+        records: list[asyncpg.Record],
+        matched: int | None,
+        *,
+        more: bool,
+    ) -> FeaturePage[Found]:
+        """Return a page with its cursors and the number of matches.
+
+        Args:
+            query: What was asked for.
+            cursor: Its cursor.
+            features: What was found.
+            records: Rows of which the first and the last are those of the page.
+            matched: How many match, where that is known.
+            more: Whether the next page, or the one before if the cursor says so, has features.
+        """
+        backwards = cursor is not None and cursor.backwards
+        following = more or backwards
+        preceding = more if backwards else cursor is not None
         return FeaturePage(
-            FeatureRows(records, selected_fields(query), has_geometry=query.with_geometry),
+            features,
             _cursor_at(query, records[-1:], backwards=False) if following else None,
             _cursor_at(query, records[:1], backwards=True) if preceding else None,
-            await self._count(query, None if more else len(records))
+            await self._count(query, None if more else len(features))
             if matched is None
             else FeatureCount(matched, True),
         )
@@ -395,6 +439,10 @@ def _load_record(row: asyncpg.Record) -> LoadRecord:
     # This driver leaves JSON as it came.
     request = row["request"]
     return read_record(dict(row), orjson.loads(request) if request else None)
+
+
+def _cursor_of(query: FeatureQuery) -> Cursor | None:
+    return None if query.after is None else read_cursor(query, query.after)
 
 
 def _cursor_at(

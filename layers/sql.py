@@ -133,6 +133,12 @@ def local_time_limit(seconds: float) -> ClauseElement:
     return select(func.set_config("statement_timeout", str(round(seconds * 1000)), True))
 
 
+def share_snapshot_statement(snapshot: str) -> str:
+    """Return the statement by which a transaction sees what the one sees that gave its snapshot."""
+    text = literal(snapshot).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+    return f"SET TRANSACTION SNAPSHOT {text}"
+
+
 def explain_statement(sql: str) -> str:
     """Return the statement that gives the plan of another, as JSON, without running it."""
     return f"EXPLAIN (FORMAT JSON) {sql}"

@@ -64,6 +64,19 @@ class Turns:
             self._note(share, perf_counter() - start)
             self._end(share)
 
+    @asynccontextmanager
+    async def spare_turn(self, share: str) -> AsyncIterator[bool]:
+        """Hold a further place if half are free and nobody waits; tell whether it is held."""
+        spare = not self._lines and self.in_use * 2 < self._places and self._may_begin(share)
+        if not spare:
+            yield False
+            return
+        self._begin(share)
+        try:
+            yield True
+        finally:
+            self._end(share)
+
     def _may_begin(self, share: str) -> bool:
         if self.in_use >= self._places or self._held.get(share, 0) >= self._most:
             return False

@@ -1,5 +1,6 @@
 """GeoJSON (RFC 7946), with each feature's time as in OGC Features and Geometries JSON."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from orjson import Fragment
 from api.feature_format import FeatureDocument, FeatureFormat, FeaturePageDocument
 from api.negotiation import Representation
 from layers.feature_rows import FOREVER_YEAR, FeatureRow, FeatureRows
+from layers.feature_texts import FeatureTexts
 from layers.reading import Lineage
 
 #: The member with a number of matches that is an estimate; ``numberMatched`` is always exact.
@@ -26,6 +28,7 @@ class GeoJson:
     representation: Representation = Representation(
         ("json", "geojson"), ("application/geo+json", "application/json")
     )
+    takes_texts: bool = True
 
     def page(self, document: FeaturePageDocument) -> bytes:
         """Write a FeatureCollection."""
@@ -38,8 +41,11 @@ class GeoJson:
             member = "numberMatched" if document.matched.is_exact else ESTIMATE
             collection[member] = document.matched.number
         collection["links"] = document.links
-        collection["features"] = _features(document.features)
-        return orjson.dumps(collection, option=_OPTIONS)
+        features = document.features
+        parts = features.parts if isinstance(features, FeatureTexts) else _blocks(features)
+        # Without the brace at its end.
+        head = orjson.dumps(collection, option=_OPTIONS)[:-1]
+        return b"".join((head, b',"features":[', *_with_commas(parts), b"]}"))
 
     def feature(self, document: FeatureDocument) -> bytes:
         """Write a Feature."""
@@ -51,18 +57,24 @@ class GeoJson:
         return orjson.dumps(feature, option=_OPTIONS)
 
 
-def _features(rows: FeatureRows) -> Fragment:
+def _with_commas(parts: list[bytes]) -> Iterator[bytes]:
+    for number, part in enumerate(parts):
+        if number:
+            yield b","
+        yield part
+
+
+def _blocks(rows: FeatureRows) -> list[bytes]:
     """Write features straight from the columns, some at a time.
 
     Thousands of dictionaries alive at once would have the garbage collector walk the whole service
     again and again, which takes longer than the writing.
     """
-    blocks = [
+    return [
         # Without the brackets of the array.
         orjson.dumps(_block(rows, start), option=_OPTIONS)[1:-1]
         for start in range(0, len(rows), _BLOCK)
     ]
-    return Fragment(b"[" + b",".join(blocks) + b"]")
 
 
 def _block(rows: FeatureRows, start: int) -> list[dict[str, Any]]:

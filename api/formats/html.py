@@ -18,6 +18,7 @@ class Pages:
     name: str = "html"
     rank: int = 1
     representation: Representation = HTML
+    takes_texts: bool = False
 
     def page(self, document: FeaturePageDocument) -> bytes:
         """Write a table of features, with links to each and to the pages beside it."""

@@ -23,6 +23,9 @@ from api.negotiation import choose
 from api.openapi_parts import answers, query_parameter
 from api.service import Service
 from layers.access import access_class
+from layers.feature_rows import FeatureRows
+from layers.feature_texts import FeatureTexts
+from layers.reading import FeaturePage
 from layers.version_tags import feature_tag, read_tag
 
 router = APIRouter(prefix="/api/collections/{layer}/items", tags=["Features"])
@@ -72,7 +75,8 @@ async def items(request: Request, layer: str, service: TheService, viewer: TheVi
         return export_answer(service, wanted, export, headers)
     takes_no_options(wanted.parameters)
     chosen = _format(request, wanted)
-    page = await service.reader.page(wanted.query)
+    read = service.reader.text_page if chosen.takes_texts else service.reader.page
+    page: FeaturePage[FeatureRows | FeatureTexts] = await read(wanted.query)
     home = f"{base_url(request)}/api"
     address = f"{home}/collections/{definition.name}"
     links = _self_links(f"{address}/items", wanted.parameters, chosen)

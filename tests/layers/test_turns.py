@@ -164,3 +164,29 @@ def test_whatever_happens_every_place_comes_back(places: int, acts: list[tuple[s
         assert not turns._held
 
     run(test)
+
+
+def test_a_further_place_is_given_only_of_what_nobody_needs() -> None:
+    async def test() -> None:
+        turns, log, end = Turns(4, 100, 60), Log(), asyncio.Event()
+        async with turns.turn("one"), turns.spare_turn("one") as second:
+            assert second
+            assert turns.in_use == 2
+            async with turns.spare_turn("one") as third, turns.spare_turn("other") as other:
+                assert not third
+                assert not other
+                assert turns.in_use == 2
+        assert turns.in_use == 0
+        tasks = [asyncio.create_task(hold(turns, "slow", log, end)) for _ in range(4)]
+        await settle()
+        # One waits for a place that the share may not have.
+        assert (turns.in_use, turns.waiting) == (3, 1)
+        async with turns.spare_turn("other") as further:
+            assert not further
+        end.set()
+        await asyncio.gather(*tasks)
+        async with turns.turn("one"), turns.spare_turn("one") as further:
+            assert further
+        assert turns.in_use == 0
+
+    run(test)
