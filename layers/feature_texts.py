@@ -1,8 +1,10 @@
 """Features as GeoJSON text that the database writes, for pages of many."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -27,10 +29,10 @@ from layers.definition import FieldType
 from layers.feature_query import FeatureQuery
 from layers.feature_selection import geometry_in, selected_fields
 from layers.queries import layer_rows
-from layers.tables import INFINITY
 
-#: The name of the value that ``texts_at`` is run with: places, in the order wanted.
-PLACES = "places"
+#: Names of the values that ``texts_at`` is run with: places, in the order wanted, and the ends of
+#: the features there.
+PLACES, ENDS = "places", "ends"
 #: A moment with all that is known of it.
 _EXACTLY = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
@@ -62,7 +64,8 @@ def texts_at(query: FeatureQuery) -> Select[Any]:
     """Return the statement that writes the current rows at some places as GeoJSON features.
 
     They are those of ``api.formats.geojson``: the same members in the same order, with times in UTC
-    and ``null`` for numbers that JSON lacks. Places hold within one state of the database only.
+    and ``null`` for numbers that JSON lacks; but for their ends (``end_of``), for features have few
+    different ones. Places hold within one state of the database only.
 
     Args:
         query: What is wanted of the features; its box and values do not count.
@@ -73,7 +76,8 @@ def texts_at(query: FeatureQuery) -> Select[Any]:
     """
     rows = layer_rows(query.layer, access_class(query.layer, query.viewer), with_place=True)
     places = cast(bindparam(PLACES, None), ARRAY(_Place()))
-    listed = func.unnest(places).table_valued("place", with_ordinality="number", name="wanted")
+    ends = cast(bindparam(ENDS, None), ARRAY(Text()))
+    listed = func.unnest(places, ends).table_valued("place", "end", with_ordinality="number")
     wanted = listed.render_derived()
     source: FromClause = wanted.join(rows, rows.c.place == wanted.c.place)
     properties: ColumnElement[Any] = literal("{}")
@@ -82,7 +86,7 @@ def texts_at(query: FeatureQuery) -> Select[Any]:
         source = source.join(fields, true())
         properties = func.row_to_json(fields.table_valued())
     written = (
-        select(_feature(query, rows, properties).label("text"))
+        select(_feature(query, rows, properties, wanted.c.end).label("text"))
         .select_from(source)
         .order_by(wanted.c.number)
         .subquery("written")
@@ -92,12 +96,17 @@ def texts_at(query: FeatureQuery) -> Select[Any]:
     return select(func.convert_to(joined, literal("UTF8", String)).label("text"))
 
 
+def end_of(since: datetime) -> str:
+    """Return the end of a current feature that is so since a moment, for ``texts_at``."""
+    moment = orjson.dumps(since, option=orjson.OPT_UTC_Z).decode()
+    return f',"time":{{"interval":[{moment},".."]}}}}'
+
+
 def _feature(
-    query: FeatureQuery, rows: Subquery, properties: ColumnElement[Any]
+    query: FeatureQuery, rows: Subquery, properties: ColumnElement[Any], end: ColumnElement[str]
 ) -> ColumnElement[str]:
     geometry = geometry_in(query, rows, "geojson") if query.with_geometry else None
     shape = literal("null") if geometry is None else func.coalesce(geometry, literal("null"))
-    until = case((rows.c.valid_to == INFINITY, literal('".."')), else_=_quoted(rows.c.valid_to))
     return func.concat(
         literal('{"type":"Feature","id":'),
         rows.c.feature_id,
@@ -107,11 +116,7 @@ def _feature(
         properties,
         literal(',"version":'),
         rows.c.version,
-        literal(',"time":{"interval":['),
-        _quoted(rows.c.valid_from),
-        literal(","),
-        until,
-        literal("]}}"),
+        end,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
+    ClauseElement,
     ColumnElement,
     DateTime,
     Double,
@@ -129,9 +130,9 @@ class PageStatements:
     ) -> list[PreparedPage] | None:
         """Return statements that find where the rows of a page lie, each in a strip of its box.
 
-        Each has one row more to tell of a next page, in the page's order: ``feature_id``,
-        ``valid_from``, ``place`` and ``matched``, of which the numbers of all strips add up. No
-        feature is found by two of them.
+        Each gives one row: ``feature_ids``, ``valid_from`` and ``places``, as long as each other,
+        of one feature more than the page has to tell of a next one, or null; and ``matched``, of
+        which the numbers of all strips add up. No feature is found by two of them.
 
         Returns:
             ``None`` if the query is none of those whose statements are kept.
@@ -267,7 +268,7 @@ def _strips(box: BBox, number: int) -> list[tuple[BBox, BBox | None]]:
     ]
 
 
-def _places(query: FeatureQuery, shape: _Shape) -> Select[Any]:
+def _places(query: FeatureQuery, shape: _Shape) -> ClauseElement:
     searched = replace(query, bbox=cast(Any, _box(_STRIP))) if shape.has_box else query
     rows, conditions = matching(searched, roughly=True, with_place=True)
     if shape.has_box:
@@ -282,8 +283,20 @@ def _places(query: FeatureQuery, shape: _Shape) -> Select[Any]:
     if shape.has_box and shape.backwards is None:
         matched = func.count().over()
     order = feature_order(query, rows, backwards=bool(shape.backwards))
-    wanted = select(rows.c.feature_id, rows.c.valid_from, rows.c.place, matched.label("matched"))
-    return wanted.where(*conditions).order_by(*order).limit(_most())
+    some = (
+        select(rows.c.feature_id, rows.c.valid_from, rows.c.place, matched.label("matched"))
+        .where(*conditions)
+        .order_by(*order)
+        .limit(_most())
+        .subquery("some")
+    )
+    # Thousands of rows of a few numbers each take longer to send and to read.
+    return select(
+        func.array_agg(some.c.feature_id).label("feature_ids"),
+        func.array_agg(some.c.valid_from).label("valid_from"),
+        func.array_agg(some.c.place).label("places"),
+        func.max(some.c.matched).label("matched"),
+    )
 
 
 def _behind(query: FeatureQuery, rows: Subquery, shape: _Shape) -> list[ColumnElement[bool]]:

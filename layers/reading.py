@@ -223,7 +223,7 @@ class CityReader:
         query: FeatureQuery,
         cursor: Cursor | None,
         features: Found,
-        records: list[asyncpg.Record],
+        records: Sequence[Mapping[str, Any]],
         matched: int | None,
         *,
         more: bool,
@@ -446,7 +446,7 @@ def _cursor_of(query: FeatureQuery) -> Cursor | None:
 
 
 def _cursor_at(
-    query: FeatureQuery, records: list[asyncpg.Record], *, backwards: bool
+    query: FeatureQuery, records: Sequence[Mapping[str, Any]], *, backwards: bool
 ) -> str | None:
     if not records:
         return None

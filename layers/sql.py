@@ -130,7 +130,12 @@ def plan_mode_statement(*, once: bool) -> str:
 
 def local_time_limit(seconds: float) -> ClauseElement:
     """Return the statement that gives each query of the current transaction so many seconds."""
-    return select(func.set_config("statement_timeout", str(round(seconds * 1000)), True))
+    return local_setting("statement_timeout", str(round(seconds * 1000)))
+
+
+def local_setting(name: str, value: str) -> ClauseElement:
+    """Return the statement that sets a setting for the rest of the current transaction."""
+    return select(func.set_config(name, value, True))
 
 
 def share_snapshot_statement(snapshot: str) -> str:
