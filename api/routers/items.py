@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.asgi import names_etag
+from api.body_codings import coded_answer, coding_of
 from api.dependencies import TheService, TheViewer
 from api.edit_requests import version_etag
 from api.export_answers import chosen_export, export_answer, takes_no_options
@@ -96,8 +97,7 @@ async def items(request: Request, layer: str, service: TheService, viewer: TheVi
         wanted.query,
         wanted.parameters,
     )
-    body = chosen.page(document)
-    return Response(body, media_type=chosen.representation.media_type, headers=headers)
+    return await coded_answer(chosen.page(document), coding_of(request), media_type, headers)
 
 
 @router.get(
@@ -132,8 +132,8 @@ async def item(
         links.append(link(href, "version-history", media_type, "Every version of it"))
     links.append(link(address, "collection", "application/json", "The layer"))
     document = FeatureDocument(definition, row, lineage, links, home)
-    body = chosen.feature(document)
-    return Response(body, media_type=chosen.representation.media_type, headers=headers)
+    media_type = chosen.representation.media_type
+    return await coded_answer(chosen.feature(document), coding_of(request), media_type, headers)
 
 
 def _format(request: Request, wanted: FeatureRequest) -> FeatureFormat:
@@ -148,7 +148,7 @@ def _headers(
 ) -> dict[str, str]:
     headers = {
         "content-crs": f"<{wanted.query.system.uri}>",
-        "vary": "accept",
+        "vary": "accept, accept-encoding",
         "cache-control": "no-cache",
     }
     if service.reader.is_listening:
@@ -158,7 +158,7 @@ def _headers(
         digest = blake2b(
             f"{version} {chosen.name} {access} {told}".encode(), digest_size=12
         ).hexdigest()
-        # Weak: the time of the answer within it may differ.
+        # Weak: the time of the answer within it and its content coding may differ.
         headers["etag"] = f'W/"{digest}"'
         headers["x-data-version"] = str(version)
     return headers
@@ -174,8 +174,10 @@ async def _version_header(
         return {}
     access = access_class(wanted.query.layer, wanted.query.viewer).key
     told = f"{base_url(request)}{request.url.path}?{sorted(wanted.parameters.items())}"
-    variant = blake2b(f"{chosen.name} {access} {told}".encode(), digest_size=6).hexdigest()
-    return {"etag": version_etag(read_tag(tag[0]), variant)}
+    coding = coding_of(request).decode()
+    variant = f"{chosen.name} {access} {coding} {told}"
+    digest = blake2b(variant.encode(), digest_size=6).hexdigest()
+    return {"etag": version_etag(read_tag(tag[0]), digest)}
 
 
 def _is_known(request: Request, headers: dict[str, str]) -> bool:

@@ -184,7 +184,7 @@ async def _json(
 ) -> Response:
     """Answer in GeoJSON, as the API of features writes it."""
     query = replace(wanted.query, after=await page_cursor(service, wanted))
-    page = await service.reader.page(query)
+    page = await service.reader.text_page(query)
     links = []
     if page.next is not None:
         version = service.data_version((query.layer.name,))

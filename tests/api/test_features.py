@@ -1,11 +1,18 @@
 """OGC API Features over the test town."""
 
+import asyncio
+import gzip
+import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 import shapely
 
+from api.body_codings import coded_answer
 from tests.api.town import COLUMNS, ROWS, SOUTH, STEP, WEST
 
 PLOTS = "/api/collections/plot/items"
@@ -211,6 +218,66 @@ def test_nothing_new_is_not_sent_again(client: httpx.Client) -> None:
     assert again.headers["etag"] == first.headers["etag"]
     other = client.get(PLOTS, params={"limit": 3}, headers={"if-none-match": first.headers["etag"]})
     assert other.status_code == 200
+
+
+#: How each content coding is undone.
+DECODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "zstd": lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(),
+    "br": lambda packed: pa.CompressedInputStream(pa.BufferReader(packed), "brotli").read(),
+}
+
+
+def raw(
+    client: httpx.Client, path: str, method: str = "GET", **headers: str
+) -> tuple[httpx.Response, bytes]:
+    """Ask, and leave the body as it came."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with client.stream(method, path, headers=named) as answer:
+        return answer, b"".join(answer.iter_raw())
+
+
+@pytest.mark.parametrize("path", [f"{PLOTS}?limit=40", f"{PLOTS}?f=html", f"{PLOTS}/1"])
+@pytest.mark.parametrize("coding", list(DECODERS))
+def test_features_come_in_the_coding_that_is_asked_for(
+    client: httpx.Client, path: str, coding: str
+) -> None:
+    plain, body = raw(client, path, accept_encoding="identity")
+    assert "content-encoding" not in plain.headers
+    answer, packed = raw(client, path, accept_encoding=f"{coding}, identity;q=0.5")
+    assert answer.headers["content-encoding"] == coding
+    assert answer.headers["vary"] == plain.headers["vary"] == "accept, accept-encoding"
+    assert int(answer.headers["content-length"]) == len(packed) < len(body)
+    stamp = re.compile(rb'"timeStamp":"[^"]*"')
+    assert stamp.sub(b"", DECODERS[coding](packed)) == stamp.sub(b"", body)
+    weak = answer.headers["etag"].startswith("W/")
+    assert weak is (path != f"{PLOTS}/1")
+    assert (answer.headers["etag"] == plain.headers["etag"]) is weak
+    head, nothing = raw(client, path, "HEAD", accept_encoding=coding)
+    assert nothing == b""
+    assert head.headers["content-encoding"] == coding
+    assert head.headers["etag"] == answer.headers["etag"]
+    again, _ = raw(client, path, accept_encoding=coding, if_none_match=answer.headers["etag"])
+    assert again.status_code == 304
+    assert again.headers["vary"] == "accept, accept-encoding"
+
+
+def test_a_large_page_comes_packed_too(client: httpx.Client) -> None:
+    path = f"{PLOTS}?limit=10000&properties=code,use"
+    _, body = raw(client, path, accept_encoding="identity")
+    _, packed = raw(client, path, accept_encoding="gzip, br;q=0")
+    assert len(body) > 64 * 1024
+    assert json.loads(gzip.decompress(packed))["features"] == json.loads(body)["features"]
+
+
+def test_what_is_small_or_not_to_be_packed_comes_as_it_is(client: httpx.Client) -> None:
+    for size in (0, 1023, 1024):
+        made = asyncio.run(coded_answer(b" " * size, b"gzip", "text/plain", {}))
+        assert ("content-encoding" in made.headers) is (size == 1024)
+    for wanted in ("", "gzip;q=0", "deflate", "identity", "zstd;q=0, *;q=0"):
+        answer, body = raw(client, f"{PLOTS}?limit=40", accept_encoding=wanted)
+        assert "content-encoding" not in answer.headers, wanted
+        assert json.loads(body)["numberReturned"] == 40
 
 
 def test_head_is_get_without_the_body(client: httpx.Client) -> None:
