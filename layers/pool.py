@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import ClauseElement, func, select
 
+from layers.connections_at_hand import CONNECT_TIMEOUT_S, ConnectionsAtHand
 from layers.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
@@ -27,7 +28,6 @@ from layers.sql import (
 )
 from layers.turns import Turns
 
-_CONNECT_TIMEOUT_S = 5.0
 #: A query that the database should have given up, and a connection that is given back, get so much
 #: longer before the connection is given up.
 _GRACE_S = 5.0
@@ -111,7 +111,7 @@ class ReadingPool:
 
     def __init__(self, settings: LayersSettings) -> None:
         self._settings = settings
-        self._pool: asyncpg.Pool | None = None
+        self._connections: ConnectionsAtHand | None = None
         self._opening = asyncio.Lock()
         self._turns = Turns(settings.pool_size, settings.pool_queue, settings.pool_wait_s)
         # Exports are long: however many are wanted, connections are left for the rest.
@@ -122,9 +122,9 @@ class ReadingPool:
 
     async def close(self) -> None:
         """Close every connection; queries still running are cancelled."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     def figures(self) -> PoolFigures:
         """Return how the pool fares."""
@@ -336,28 +336,26 @@ class ReadingPool:
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
-        pool = await self._open()
-        connection = await pool.acquire(timeout=_CONNECT_TIMEOUT_S + _GRACE_S)
-        try:
+        connections = self._connections or await self._open()
+        async with connections.lent() as connection:
             yield connection
-        finally:
-            await pool.release(connection, timeout=_GRACE_S)
 
-    async def _open(self) -> asyncpg.Pool:
+    async def _open(self) -> ConnectionsAtHand:
         async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
+            if self._connections is None:
+                pool = await asyncpg.create_pool(
                     self._settings.url(),
                     min_size=0,
                     max_size=self._settings.pool_size,
-                    timeout=_CONNECT_TIMEOUT_S,
+                    timeout=CONNECT_TIMEOUT_S,
                     connection_class=_ReadingConnection,
                     statement_cache_size=_STATEMENTS,
                     max_cached_statement_lifetime=0,
                     max_cacheable_statement_size=0,
                     server_settings=self.server_settings(),
                 )
-            return self._pool
+                self._connections = ConnectionsAtHand(pool)
+            return self._connections
 
     def server_settings(self) -> dict[str, str]:
         """Return the session settings of every reading connection."""

@@ -35,6 +35,9 @@ class TileCut:
     metres: ColumnElement[Any]
     #: EPSG code of the grid's coordinates.
     srid: int = TILE_SRID
+    #: The tile's box as a geometry, and ``scaling`` of it; ``None``: computed in the statement.
+    frame: ColumnElement[Any] | None = None
+    scaling: Numbers | None = None
     #: Tile units along an edge, and those that the tile reaches beyond it.
     extent: int = EXTENT
     buffer: int = BUFFER
@@ -52,6 +55,20 @@ class TileCut:
     ceiling: int | None = None
     #: For each layer, how many of its features are kept: the most important ones.
     keep: tuple[ColumnElement[int], ...] | None = None
+
+
+def scaling(box: Numbers, extent: int) -> tuple[Any, Any, Any, Any]:
+    """Return what turns coordinates into a tile's units, for ``ST_TransScale``.
+
+    Args:
+        box: The tile's box: west, south, east, north.
+        extent: Tile units along an edge.
+
+    Returns:
+        What to add to x and y, and then the factors of x and y; rows count downwards.
+    """
+    west, south, east, north = box
+    return (-west, -north, extent / (east - west), extent / (south - north))
 
 
 def once(expression: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, bindparam, func
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, bindparam
 
 from layers.access import access_class
+from layers.bound_boxes import bound_box, box_text
 from layers.definition import LayerDefinition
-from layers.queries import Moment, envelope
+from layers.queries import Moment
 from layers.sql import Template, compile_lasting_template, compile_template
-from layers.tables import TILE_SRID
+from layers.tables import STORAGE_SRID, TILE_SRID
 from layers.tile_queries import layer_versions
 from tiles.datum_shift import FINER, REACH_UNITS, ShiftedTile
-from tiles.format import TileCut, TileFormat, once
+from tiles.format import TileCut, TileFormat, scaling
 from tiles.grids import BUFFER, EXTENT, buffered
 from tiles.limits import MOST_TRIES, features_to_keep
 from tiles.meta_layer import read_number
@@ -23,8 +24,8 @@ from tiles.request import RenderedTile, TileRequest
 from tiles.tile_grids import tile_grid
 
 _BOX = ("box_west", "box_south", "box_east", "box_north")
-_METRES = ("west_m", "south_m", "east_m", "north_m")
-_DEGREES = ("west", "south", "east", "north")
+_SCALING = ("x_added", "y_added", "x_factor", "y_factor")
+_FRAME, _DEGREES, _METRES = "frame", "degrees", "metres"
 
 
 def _numbers(
@@ -79,8 +80,10 @@ class TileRenderer:
             box, reach = shifted.frame, shifted.reach
         values = {
             **dict(zip(_BOX, box, strict=True)),
-            **dict(zip(_METRES, grid.metres(reach), strict=True)),
-            **dict(zip(_DEGREES, grid.degrees(reach), strict=True)),
+            **dict(zip(_SCALING, scaling(box, _extent(request)), strict=True)),
+            _FRAME: box_text(box, grid.srid),
+            _DEGREES: box_text(grid.degrees(reach), STORAGE_SRID),
+            _METRES: box_text(grid.metres(reach), TILE_SRID),
             "at": request.at,
             "as_of": request.as_of,
         }
@@ -149,10 +152,12 @@ class TileRenderer:
             layers,
             request.zoom,
             _numbers(_BOX),
-            once(envelope(_numbers(_DEGREES))),
-            once(func.ST_MakeEnvelope(*_numbers(_METRES), TILE_SRID)),
+            bound_box(_DEGREES),
+            bound_box(_METRES),
             tile_grid(request.grid).srid,
-            extent=EXTENT if request.datum is None else EXTENT * FINER,
+            frame=bound_box(_FRAME),
+            scaling=_numbers(_SCALING),
+            extent=_extent(request),
             buffer=BUFFER if request.datum is None else REACH_UNITS * FINER,
             viewer=request.viewer,
             at=_moment(_AT, request.at, request.since),
@@ -187,6 +192,11 @@ class _Parts:
 def _is_unique(request: TileRequest) -> bool:
     """Whether the statement is one of too many to keep."""
     return not (request.filter is None and request.properties is None and request.since is None)
+
+
+def _extent(request: TileRequest) -> int:
+    """Return the units that an edge has as the database cuts the tile."""
+    return EXTENT if request.datum is None else EXTENT * FINER
 
 
 def _moment(

@@ -28,7 +28,7 @@ from layers.queries import Box
 from layers.tables import TILE_SRID
 from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
-from tiles.format import TileCut, TileFormat, once
+from tiles.format import TileCut, TileFormat, once, scaling
 from tiles.grids import BUFFER, EXTENT, unit_size
 from tiles.meta_layer import meta_layer
 from tiles.point_counts import POINT_COUNT, has_counts
@@ -197,7 +197,7 @@ def _tile_shape(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> ColumnE
         shape = func.ST_Transform(shape, cut.srid)
     clipped = func.ST_AsMVTGeom(
         shape,
-        once(func.ST_MakeEnvelope(*cut.box, cut.srid)),
+        once(func.ST_MakeEnvelope(*cut.box, cut.srid)) if cut.frame is None else cut.frame,
         cut.extent,
         _buffer(layer, cut),
         True,
@@ -209,13 +209,8 @@ def _tile_shape(layer: LayerDefinition, cut: TileCut, rows: Subquery) -> ColumnE
 
 
 def _scaled(layer: LayerDefinition, cut: TileCut, shape: ColumnElement[Any]) -> ColumnElement[Any]:
-    west, south, east, north = (literal(n) if isinstance(n, float) else n for n in cut.box)
-    scaled = func.ST_SnapToGrid(
-        func.ST_TransScale(
-            shape, -west, -north, cut.extent / (east - west), cut.extent / (south - north)
-        ),
-        1.0,
-    )
+    numbers = scaling(cut.box, cut.extent) if cut.scaling is None else cut.scaling
+    scaled = func.ST_SnapToGrid(func.ST_TransScale(shape, *numbers), 1.0)
     if layer.geometry.dimension == 2:
         # Rows count downwards, so what turns anticlockwise in numbers turns clockwise to the eye,
         # as outer rings should.
