@@ -12,7 +12,7 @@ from typing import Any
 
 _EVER = datetime.max.replace(tzinfo=UTC)
 #: Columns of a changed row before its content.
-_CONTENT = 4
+CONTENT = 4
 
 #: Valid from, valid to, content.
 Span = tuple[datetime, datetime, tuple[Any, ...]]
@@ -28,17 +28,28 @@ def touched_shapes(rows: Iterable[Sequence[Any]]) -> set[bytes]:
     Returns:
         WKB, each once.
     """
+    return {content[0] for _, content in touched_contents(rows) if content[0] is not None}
+
+
+def touched_contents(
+    rows: Iterable[Sequence[Any]],
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Yield the features of which something shown is different, each with what it showed or shows.
+
+    Args:
+        rows: As for ``touched_shapes``.
+
+    Yields:
+        The feature's id and a content, WKB and fields; a feature comes once for each content.
+    """
     features: dict[int, tuple[list[Span], list[Span]]] = defaultdict(lambda: ([], []))
     for row in rows:
-        wkb = None if row[_CONTENT] is None else bytes(row[_CONTENT])
-        span = (row[1], row[2] or _EVER, (wkb, *row[_CONTENT + 1 :]))
+        wkb = None if row[CONTENT] is None else bytes(row[CONTENT])
+        span = (row[1], row[2] or _EVER, (wkb, *row[CONTENT + 1 :]))
         features[row[0]][bool(row[3])].append(span)
-    return {
-        content[0]
-        for closed, opened in features.values()
-        for content in _differing(closed, opened)
-        if content[0] is not None
-    }
+    for feature, (closed, opened) in features.items():
+        for content in _differing(closed, opened):
+            yield feature, content
 
 
 def _differing(closed: list[Span], opened: list[Span]) -> Iterator[tuple[Any, ...]]:

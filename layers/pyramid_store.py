@@ -23,6 +23,7 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    not_,
     or_,
     select,
     table,
@@ -57,7 +58,7 @@ from layers.sql import (
     rename_statement,
 )
 from layers.system_tables import layer_table, load_table, pyramid_table
-from layers.tables import city_table, is_closed, is_current
+from layers.tables import city_table, is_closed
 from layers.tile_changes import Tiles
 
 #: Class of the advisory locks that let one process build a layer's pyramid ("oned").
@@ -252,31 +253,47 @@ class PyramidStore:
         return found
 
     def changed_rows(
-        self,
-        layer: LayerDefinition,
-        source: PyramidBand | None,
-        fields: Sequence[str],
-        step: Step,
-        limit: int,
+        self, layer: LayerDefinition, fields: Sequence[str], step: Step, limit: int
     ) -> Sequence[Row[Any]] | None:
         """Return the rows that a load opened or closed.
 
         Args:
             layer: The layer.
-            source: The band whose rows are wanted; ``None`` is the layer itself.
             fields: The layer's fields wanted.
             step: The load.
             limit: At most so many.
 
         Returns:
-            The rows as ``layers.detail_tiles.changed_rows`` has them, of a band ``wkb`` alone;
-            ``None`` if there are more.
+            The rows as ``layers.detail_tiles.changed_rows`` has them; ``None`` if there are more.
         """
         moment = as_moment(step.recorded_at)
-        if source is None:
-            statement = changed_rows(layer, fields, moment, _changed_features(layer, moment))
-        else:
-            statement = _changed_band_rows(layer, source, moment)
+        statement = changed_rows(layer, fields, moment, _changed_features(layer, moment))
+        return self._at_most(statement, limit)
+
+    def changed_shapes(
+        self, layer: LayerDefinition, band: PyramidBand, step: Step, limit: int
+    ) -> list[bytes] | None:
+        """Return the shapes of a band's rows that a load opened or closed, each once.
+
+        Args:
+            layer: The layer.
+            band: The band.
+            step: The load.
+            limit: At most so many rows.
+
+        Returns:
+            WKB of shapes that are not empty, EPSG:3857; ``None`` if there are more rows.
+        """
+        held = band_table(layer, band)
+        at = literal(as_moment(step.recorded_at), _TIME)
+        statement = select(func.ST_AsBinary(held.c.geom)).where(
+            or_(held.c.recorded_from == at, held.c.recorded_to == at),
+            not_(func.ST_IsEmpty(held.c.geom)),
+        )
+        rows = self._at_most(statement, limit)
+        return None if rows is None else list({bytes(row[0]) for row in rows})
+
+    def _at_most(self, statement: Select[Any], limit: int) -> Sequence[Row[Any]] | None:
         with translated_errors(self._engine), self._engine.begin() as connection:
             rows = connection.execute(statement.limit(limit + 1)).all()
         return None if len(rows) > limit else rows
@@ -361,12 +378,13 @@ class BandWriter:
             update(held).values(recorded_to=ended.c.recorded_to).where(held.c.ctid == ended.c.place)
         )
 
-    def finish(self, seconds: float, tiles: dict[int, Tiles]) -> int:
+    def finish(self, seconds: float, tiles: dict[int, Tiles], more: int) -> int:
         """Let the rows count: from the end of the transaction on tiles are cut from them.
 
         Args:
             seconds: How long it took.
             tiles: The tiles that changed, by zoom.
+            more: How many more rows are current than before, made anew or not.
 
         Returns:
             The number of current rows.
@@ -374,12 +392,9 @@ class BandWriter:
         layer, band = self._layer, self._plan.band
         if self._plan.anew:
             self._take_place()
-        rows = band_table(layer, band)
-        count = int(
-            self._connection.execute(
-                select(func.count()).select_from(rows).where(is_current(rows))
-            ).scalar_one()
-        )
+        before = None if self._plan.anew else _state(self._connection, layer, band)
+        # Counting them would read the whole band.
+        count = more if before is None else int(before.row_count) + more
         values = {
             "digest": band_digest(layer, band),
             "recorded_at": as_moment(self._plan.steps[-1].recorded_at),
@@ -431,15 +446,6 @@ def _changed_features(layer: LayerDefinition, moment: datetime) -> Select[tuple[
     ended = select(held.feature_id).where(closed, held.recorded_to == at)
     both = union_all(opened, ended).subquery("either")
     return select(both.c.feature_id)
-
-
-def _changed_band_rows(layer: LayerDefinition, band: PyramidBand, moment: datetime) -> Select[Any]:
-    """Return the statement for the rows of a band that a load opened or closed, as ``wkb``."""
-    rows = band_table(layer, band)
-    at = literal(moment, _TIME)
-    return select(func.ST_AsBinary(rows.c.geom).label("wkb")).where(
-        or_(rows.c.recorded_from == at, rows.c.recorded_to == at)
-    )
 
 
 def _state(connection: Connection, layer: LayerDefinition, band: PyramidBand) -> Row[Any] | None:

@@ -90,7 +90,8 @@ def test_processes_give_what_one_gives(
     try:
         build_pyramid(pyramid, LAYER, processes=1)
         alone = pyramid_rows(begun.url)
-        monkeypatch.setattr("tiles.pyramid.building._SMALL", 0)
+        for module in ("building", "touched"):
+            monkeypatch.setattr(f"tiles.pyramid.{module}.SMALL", 0)
         monkeypatch.setattr("tiles.pyramid.cells._BLOCK_VERSIONS", 4)
         build_pyramid(pyramid, LAYER, processes=2, anew=True)
         assert pyramid_rows(begun.url) == alone

@@ -19,9 +19,10 @@ from sqlalchemy import func, null, select, text
 from layers.access import ANONYMOUS, access_class
 from layers.pyramid_bands import band_fields, bands_of
 from layers.pyramid_store import PyramidStore
-from layers.pyramid_tables import band_table_name
+from layers.pyramid_tables import band_table, band_table_name
 from layers.queries import layer_rows
 from layers.store import Store
+from layers.tables import is_current
 from layers.tile_fields import tile_fields
 from layers.tile_queries import tile_rows
 from tests.database import connected
@@ -85,6 +86,17 @@ def pyramid_rows(url: str) -> dict[int, list[Any]]:
             ).scalars()
             found[band.zooms[0]] = sorted(rows)
     return found
+
+
+def current_rows(url: str) -> dict[int, int]:
+    """How many rows of each band are current."""
+    with connected(url) as connection:
+        return {
+            band.zooms[0]: connection.execute(
+                select(func.count()).where(is_current(band_table(LAYER, band)))
+            ).scalar_one()
+            for band in bands_of(LAYER)
+        }
 
 
 def shown(url: str, z: int, at: datetime, as_of: datetime) -> set[tuple[Any, ...]]:
@@ -178,6 +190,8 @@ def live_through(
         build_pyramid(pyramid, LAYER, processes=1)
         assert build_pyramid(pyramid, LAYER, processes=1) == []
         followed = pyramid_rows(world.url)
+        told = {state.band.zooms[0]: state.rows for state in pyramid.states(LAYER, bands_of(LAYER))}
+        assert told == current_rows(world.url)
         build_pyramid(pyramid, LAYER, processes=1, anew=True)
         assert pyramid_rows(world.url) == followed
     finally:

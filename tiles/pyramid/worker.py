@@ -20,8 +20,9 @@ from layers.definition import LayerDefinition, PyramidBand
 from layers.detail_tiles import tiles_of
 from layers.pyramid_bands import band_fields, finer_band
 from layers.pyramid_reading import HeldRows, PyramidReader, Versions
-from layers.pyramid_rows import pack_band_rows
+from layers.pyramid_rows import Integers, pack_band_rows
 from layers.pyramid_store import Step
+from layers.pyramid_times import FOREVER
 from layers.tile_changes import Tiles
 from tiles.generaliser import Band, Cell, Generaliser
 from tiles.generaliser_registry import band_of, tile_generalisers
@@ -52,6 +53,8 @@ class BlockResult:
     #: Rows of COPY BINARY.
     packed: tuple[bytes, ...]
     opened: int
+    #: How many more rows are current than before.
+    current: int
     #: Where rows that end are, and the record time.
     closed: tuple[tuple[str, int], ...]
     #: The tiles that differ, by zoom.
@@ -92,7 +95,7 @@ class BandWorker:
             versions = replace(versions, shapes=in_one_form(task.layer, versions.shapes))
         bounds = shapely.bounds(versions.shapes)
         packed, closed = [], []
-        opened, shapes = 0, []
+        opened, current, shapes = 0, 0, []
         for place, cell in enumerate(block.cells):
             only = None if block.features is None else block.features[place]
             held = None if task.anew else self._held(cell, only)
@@ -100,11 +103,13 @@ class BandWorker:
             if len(change.opened):
                 packed.append(pack_band_rows(cell.code, change.opened))
                 opened += len(change.opened)
+                current += _current(change.opened.times)
             if held is not None:
                 closed += [(held.places[place], moment) for place, moment in change.closed]
+                current -= _current(held.times[[place for place, _ in change.closed]])
                 shapes += change.opened.wkb.to_pylist()
                 shapes += [held.wkb[place] for place, _ in change.closed]
-        return BlockResult(tuple(packed), opened, tuple(closed), self._tiles(shapes))
+        return BlockResult(tuple(packed), opened, current, tuple(closed), self._tiles(shapes))
 
     def _held(self, cell: Cell, only: tuple[int, ...] | None) -> HeldRows:
         return self._reader.held(self._task.layer, self._task.band, cell.code, only)
@@ -122,6 +127,11 @@ class BandWorker:
     def _tiles(self, shapes: Sequence[bytes]) -> dict[int, Tiles]:
         zooms = range(self._band.zooms[0], self._band.zooms[1] + 1)
         return tiles_of(self._task.layer, set(shapes), zooms)
+
+
+def _current(times: Integers) -> int:
+    """Return how many of some rows, (n, 4) times as ``Versions`` has them, are current."""
+    return int((times[:, (1, 3)] == FOREVER).all(axis=1).sum())
 
 
 def source_fields(layer: LayerDefinition, band: PyramidBand) -> tuple[str, ...]:
