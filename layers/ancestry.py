@@ -5,6 +5,7 @@ ones came from the old ones where they lie over them. A share of an area is take
 degrees: over one place both areas are distorted alike, so their ratio is that on the ground.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from geoalchemy2 import Geometry
@@ -30,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex
 
+from layers.row_places import place_of
 from layers.sql import analyze_statement
 from layers.system_tables import ancestry_table
 from layers.tables import INFINITY, STORAGE_SRID, city_table
@@ -53,27 +55,31 @@ def _areas_table(name: str) -> Table:
     )
 
 
+def find_parents(connection: Connection, survey: Survey) -> bool:
+    """Take down which areas a load is about to end, or to give another shape.
+
+    To be called within the load's transaction when the difference is found and nothing is closed
+    yet.
+
+    Returns:
+        Whether there are any.
+    """
+    return survey.layer.geometry.dimension == 2 and _filled(
+        connection, _parents_table(), (_changed(survey), _ended(survey))
+    )
+
+
 def record_ancestry(connection: Connection, survey: Survey) -> int:
     """Write down the ancestry of the areas that a load has just opened.
 
-    To be called when the survey's rows are opened and what they replace is closed, within the
-    load's transaction.
+    To be called after ``find_parents`` has found some, and when the survey's rows are opened.
 
     Returns:
         How many pairs of child and parent were found.
     """
-    if survey.layer.geometry.dimension != 2:
+    parents, children = _parents_table(), _areas_table("onemap_child")
+    if not _filled(connection, children, (_brought_in(survey), _changed_to(survey, parents))):
         return 0
-    parents, children = _areas_table("onemap_parent"), _areas_table("onemap_child")
-    columns = [column.name for column in parents.columns]
-    for areas, found in (
-        (parents, (_changed(survey), _ended(survey))),
-        (children, (_brought_in(survey), _changed_to(survey, parents))),
-    ):
-        areas.create(connection)
-        rows = [connection.execute(insert(areas).from_select(columns, one)) for one in found]
-        if not any(row.rowcount for row in rows):
-            return 0
     place = Index("onemap_parent_geom", parents.c.geom, postgresql_using="gist")
     connection.execute(CreateIndex(place))
     connection.execute(text(analyze_statement("pg_temp", parents.name)))
@@ -82,12 +88,16 @@ def record_ancestry(connection: Connection, survey: Survey) -> int:
     return int(connection.execute(told).rowcount)
 
 
-def _held_before(held: Any, difference: Table) -> ColumnElement[bool]:
-    return and_(
-        held.c.feature_id == difference.c.feature_id,
-        held.c.version == difference.c.held_version,
-        held.c.recorded_from == difference.c.held_recorded,
-    )
+def _parents_table() -> Table:
+    return _areas_table("onemap_parent")
+
+
+def _filled(connection: Connection, areas: Table, found: Sequence[Select[Any]]) -> bool:
+    """Make a table of areas and fill it; return whether anything was found."""
+    areas.create(connection)
+    columns = [column.name for column in areas.columns]
+    rows = [connection.execute(insert(areas).from_select(columns, one)) for one in found]
+    return any(row.rowcount for row in rows)
 
 
 def _changed(survey: Survey) -> Select[Any]:
@@ -98,8 +108,7 @@ def _changed(survey: Survey) -> Select[Any]:
         select(held.c.feature_id, held.c.geom.label("old"), stage.c.geom.label("new"))
         .select_from(difference)
         .join(stage, stage.c.source_row == difference.c.source_row)
-        .join(held, _held_before(held, difference))
-        .where(difference.c.held)
+        .join(held, place_of(held) == difference.c.held_place)
         # Joined before anything is measured: the planner, for fear of measuring, would otherwise
         # read the whole layer to look up a few rows.
         .offset(literal_column("0"))
@@ -111,18 +120,21 @@ def _changed(survey: Survey) -> Select[Any]:
     # The cheapest first: most of what changes keeps its shape, or only begins at another vertex.
     moved = case(
         (func.ST_AsBinary(old) == func.ST_AsBinary(new), False),
+        (_normal(old) == _normal(new), False),
         (_plain(old) == _plain(new), False),
         else_=differing >= _LEAST_SHARE * smaller,
     )
     return select(pair.c.feature_id, literal(True), old).where(moved)
 
 
-def _plain(shape: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a shape's bytes, alike for all ways to begin and to wind its outline.
+def _normal(shape: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a shape's bytes, alike for all ways to begin and to wind its outline."""
+    return func.ST_AsBinary(func.ST_Normalize(shape))
 
-    Positions are rounded to 0.1 mm: what differs by less is no other shape.
-    """
-    return func.ST_AsBinary(func.ST_Normalize(func.ST_SnapToGrid(shape, 1e-9)))
+
+def _plain(shape: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the same with positions rounded to 0.1 mm: what differs by less is no other shape."""
+    return _normal(func.ST_SnapToGrid(shape, 1e-9))
 
 
 def _ended(survey: Survey) -> Select[Any]:
@@ -131,8 +143,8 @@ def _ended(survey: Survey) -> Select[Any]:
     return (
         select(held.c.feature_id, literal(False), held.c.geom)
         .select_from(difference)
-        .join(held, _held_before(held, difference))
-        .where(difference.c.held, difference.c.source_row.is_(None))
+        .join(held, place_of(held) == difference.c.held_place)
+        .where(difference.c.source_row.is_(None))
     )
 
 

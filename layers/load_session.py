@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from layers.ancestry import record_ancestry
+from layers.ancestry import find_parents, record_ancestry
 from layers.copy_binary import ARROW_TYPES
 from layers.definition import LayerDefinition
 from layers.errors import LoadRefused
@@ -333,11 +333,13 @@ class LoadSession:
         if added + changed + closed:
             features = added + changed + closed
             self._tiles = SurveyTiles.begin(self._connection, self._survey, features)
-            self._connection.execute(close_held(self._survey))
-            self._connection.execute(keep_before(self._survey))
-            self._connection.execute(open_surveyed(self._survey))
             # One feature alone came from no other.
-            if features > 1 and (added or changed) and (changed or closed):
+            related = features > 1 and (added or changed) and (changed or closed)
+            has_parents = related and find_parents(self._connection, self._survey)
+            self._connection.execute(keep_before(self._survey))
+            self._connection.execute(close_held(self._survey))
+            self._connection.execute(open_surveyed(self._survey))
+            if has_parents:
                 record_ancestry(self._connection, self._survey)
             self._renew_statistics(features, self._layer.name)
         return (added, changed, self._staged - added - changed, closed), growth

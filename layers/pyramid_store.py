@@ -20,13 +20,11 @@ from sqlalchemy import (
     Select,
     Table,
     cast,
-    column,
     func,
     literal,
     not_,
     or_,
     select,
-    table,
     text,
     union_all,
     update,
@@ -34,7 +32,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
-from sqlalchemy.types import UserDefinedType
 
 from layers.copy_stream import CopyStream
 from layers.database import DRIVER_ERRORS, translated_errors, writing_engine
@@ -51,6 +48,7 @@ from layers.pyramid_tables import (
     row_columns,
 )
 from layers.pyramid_times import as_count, as_moment
+from layers.row_places import Place, placed_table
 from layers.sql import (
     analyze_statement,
     copy_statement,
@@ -68,16 +66,6 @@ _MEMORY = {"work_mem": "64MB", "maintenance_work_mem": "256MB"}
 _COPY_BUFFER = 1 << 20
 #: Half the width of the web map's square, metres of EPSG:3857.
 _HALF_WORLD = 20_037_508.342789244
-
-
-class _Place(UserDefinedType[str]):
-    """``tid``: where a row is in its table."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        """Return the type's name."""
-        return "tid"
 
 
 @dataclass(frozen=True)
@@ -359,7 +347,7 @@ class BandWriter:
         ended = Table(
             "onemap_pyramid_ended",
             MetaData(),
-            Column("place", _Place(), nullable=False),
+            Column("place", Place(), nullable=False),
             Column("recorded_to", _TIME, nullable=False),
             prefixes=["TEMPORARY"],
             postgresql_on_commit="DROP",
@@ -368,12 +356,7 @@ class BandWriter:
         rows = [{"place": place, "recorded_to": as_moment(moment)} for place, moment in closings]
         self._connection.execute(ended.insert(), rows)
         self._connection.execute(text(analyze_statement("pg_temp", ended.name)))
-        held = table(
-            self._name,
-            column("ctid", _Place()),
-            column("recorded_to", _TIME),
-            schema=PYRAMID_SCHEMA,
-        )
+        held = placed_table(self._name, PYRAMID_SCHEMA, "recorded_to")
         self._connection.execute(
             update(held).values(recorded_to=ended.c.recorded_to).where(held.c.ctid == ended.c.place)
         )

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    and_,
     func,
     or_,
     select,
@@ -23,6 +22,7 @@ from sqlalchemy import (
 
 from layers.definition import LayerDefinition
 from layers.detail_tiles import MOST_FEATURES, detail_zooms, shown_fields, tiles_of
+from layers.row_places import place_of
 from layers.tables import city_table
 from layers.tile_changes import Tiles
 from layers.versioning import Survey, difference_table, stage_table
@@ -104,15 +104,7 @@ def _changes(survey: Survey, groups: Sequence[Sequence[str]]) -> Select[Any]:
         select(before.label("before"), after.label("after"), *flags)
         .select_from(difference)
         .outerjoin(stage, stage.c.source_row == difference.c.source_row)
-        .outerjoin(
-            held,
-            and_(
-                difference.c.held,
-                held.c.feature_id == difference.c.feature_id,
-                held.c.version == difference.c.held_version,
-                held.c.recorded_from == difference.c.held_recorded,
-            ),
-        )
+        .outerjoin(held, place_of(held) == difference.c.held_place)
         .subquery("found")
     )
     return select(found).where(or_(*(found.c[flag.name] for flag in flags)))

@@ -46,7 +46,9 @@ from sqlalchemy import (
 )
 
 from layers.definition import LayerDefinition
+from layers.row_places import Place, place_of, placed_table
 from layers.tables import (
+    CITY_SCHEMA,
     INFINITY,
     city_table,
     content_columns,
@@ -122,6 +124,8 @@ def difference_table() -> Table:
         Column("held_from", _TIME),
         Column("held_to", _TIME),
         Column("held_recorded", _TIME),
+        #: Where it is, until ``close_held``.
+        Column("held_place", Place()),
         #: Until when the survey's row holds.
         Column("ends", _TIME),
         prefixes=["TEMPORARY"],
@@ -197,6 +201,7 @@ def find_differences(survey: Survey) -> Insert:
             held.c.valid_from,
             held.c.valid_to,
             held.c.recorded_from,
+            place_of(held),
             case((is_held, held.c.valid_to), else_=goes_on),
         )
         .select_from(stage)
@@ -239,6 +244,7 @@ def _ending(held: Any, *conditions: ColumnElement[bool]) -> Insert:
         held.c.valid_from,
         held.c.valid_to,
         held.c.recorded_from,
+        place_of(held),
         nothing,
     ).where(*conditions)
     return insert(difference).from_select([c.name for c in difference.columns], rows)
@@ -246,41 +252,35 @@ def _ending(held: Any, *conditions: ColumnElement[bool]) -> Insert:
 
 def close_held(survey: Survey) -> Update:
     """Return the statement that closes in record time what the survey contradicts."""
-    table, difference = city_table(survey.layer), difference_table()
+    city, difference = city_table(survey.layer), difference_table()
+    held = placed_table(city.name, CITY_SCHEMA, "recorded_to")
     return (
-        update(table)
-        .values(recorded_to=survey.recorded_at)
-        .where(
-            table.c.feature_id == difference.c.feature_id,
-            table.c.version == difference.c.held_version,
-            table.c.recorded_from == difference.c.held_recorded,
-            difference.c.held,
-        )
+        update(held)
+        .values(recorded_to=literal(survey.recorded_at, _TIME))
+        .where(held.c.ctid == difference.c.held_place, difference.c.held)
     )
 
 
 def keep_before(survey: Survey) -> Insert:
-    """Return the statement that records anew the part of closed rows before the survey."""
+    """Return the statement that records anew the part before the survey of what it contradicts.
+
+    To be executed before ``close_held``: rows that were written anew are in another place.
+    """
     table, difference = city_table(survey.layer), difference_table()
+    held = table.alias("held")
     names = ["load_id", "source_row", *content_names(survey.layer)]
     kept = (
         select(
-            table.c.feature_id,
-            table.c.version,
-            table.c.valid_from,
+            held.c.feature_id,
+            held.c.version,
+            held.c.valid_from,
             literal(survey.valid_from, _TIME),
             literal(survey.recorded_at, _TIME),
             INFINITY,
-            *(table.c[name] for name in names),
+            *(held.c[name] for name in names),
         )
-        .join(
-            difference,
-            and_(
-                table.c.feature_id == difference.c.feature_id,
-                table.c.version == difference.c.held_version,
-                table.c.recorded_from == difference.c.held_recorded,
-            ),
-        )
+        .select_from(difference)
+        .join(held, place_of(held) == difference.c.held_place)
         .where(difference.c.held, difference.c.held_from < survey.valid_from)
     )
     return insert(table).from_select([*PERIOD_COLUMNS, *names], kept)
