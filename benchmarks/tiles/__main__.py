@@ -191,17 +191,18 @@ def warm_part(setting: Setting) -> None:
     rows = list(warm.against_nginx(ours, setting.city, recorded, setting.tools, repeat))
     setting.report.section(
         "Warm: one process of ours against nginx with the same bytes as files",
-        "wrk, one thread, 16 connections, 4 s; the same gzipped bytes from both, turn about; "
-        f"medians of {repeat}. nginx: one worker, sendfile, open_file_cache. The client has one of "
-        "the two cores to itself.",
+        "wrk, one thread, 16 connections, 2 s; the same gzipped bytes from both, turn about; "
+        f"medians of {repeat}. nginx: one worker, sendfile, a cache of open files. The client has "
+        "one of the two cores to itself. The largest tile is one of a map made for it.",
         figures.table(warm.HEAD, rows),
     )
     rows = list(warm.front_against_nginx(ours, setting.city, recorded, setting.tools, repeat))
     setting.report.section(
         "Warm: nginx in front of ours, over the tile store",
         "The configuration that `onemap nginx-conf` prints, in the same nginx as the plain files, "
-        "which it is compared with: once with nginx's cache of open files, which the front must do "
-        f"without, and once without; measured as above; medians of {repeat}.",
+        "which it is compared with: once as Debian's package sets nginx up, once with a cache of "
+        "open files, which would send what a load has removed; measured as above; "
+        f"medians of {repeat}.",
         figures.table(warm.FRONT_HEAD, rows),
     )
     cached = [s for s in setting.servers if s.name in ("ours", "martin")]

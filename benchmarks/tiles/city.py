@@ -28,6 +28,11 @@ SCHEMA = MAP = "bench"
 #: than the definitions say: parcels at every zoom are what low zooms are about.
 LAYERS = ("land_parcel", "road", "building", "pipe_line", "pipe_node", "hazard_point")
 _FIRST_ZOOM = {"land_parcel": 6}
+#: A map of ours alone whose tiles are far larger than any map should have them, and its layers
+#: with their first zooms: for large files among those that are kept.
+LARGE = "bench_large"
+_LARGE_FIRST_ZOOM = {"land_parcel": 6, "pipe_node": 10}
+_LARGE_LIMITS = "tile_limits: {features: 200000, bytes: 3000000}\n"
 
 _MAP = """\
 name: {map}
@@ -100,7 +105,7 @@ def loaded(server: PrivateCluster, scale: float, *, fresh: bool, peers: bool = T
         peers: Make the peers' tables too.
     """
     city = City(server, scale)
-    _write_map(city)
+    _write_maps(city)
     with connected(server.url("postgres"), autocommit=True) as connection:
         if fresh:
             connection.execute(text(f"DROP DATABASE IF EXISTS {city.database} WITH (FORCE)"))
@@ -125,15 +130,22 @@ def _layer(name: str) -> LayerDefinition:
     return load_catalogue().layer(name)
 
 
-def _write_map(city: City) -> None:
+def _write_maps(city: City) -> None:
+    city.maps.mkdir(parents=True, exist_ok=True)
+    compared = _MAP.format(map=MAP, layers=_entries(LAYERS, _FIRST_ZOOM))
+    (city.maps / f"{MAP}.yaml").write_text(compared, encoding="utf-8")
+    large = _MAP.format(map=LARGE, layers=_entries(tuple(_LARGE_FIRST_ZOOM), _LARGE_FIRST_ZOOM))
+    large = large.replace("groups:", f"{_LARGE_LIMITS}groups:")
+    (city.maps / f"{LARGE}.yaml").write_text(large, encoding="utf-8")
+
+
+def _entries(layers: tuple[str, ...], first_zooms: dict[str, int]) -> str:
     entries = []
-    for name in LAYERS:
-        first = _FIRST_ZOOM.get(name)
+    for name in layers:
+        first = first_zooms.get(name)
         zoom = f", min_zoom: {first}" if first is not None else ""
         entries.append(f"      - {{layer: {name}{zoom}}}")
-    city.maps.mkdir(parents=True, exist_ok=True)
-    definition = _MAP.format(map=MAP, layers="\n".join(entries))
-    (city.maps / f"{MAP}.yaml").write_text(definition, encoding="utf-8")
+    return "\n".join(entries)
 
 
 def _load(city: City) -> None:
