@@ -43,7 +43,9 @@ def translated(source: str, target: Path, *options: str) -> Image.Image:
     west, south, east, north = BOUNDS
     window = ["-projwin", str(west), str(north), str(east), str(south)]
     system = ["-projwin_srs", "OGC:CRS84", "-outsize", "400", "300"]
-    command = ["gdal_translate", "-q", "-of", "PNG", *window, *system, *options, source]
+    # Otherwise GDAL keeps the tiles in a folder where the tests are run.
+    cache = ["--config", "GDAL_DEFAULT_WMS_CACHE_PATH", str(target.parent / "cache")]
+    command = ["gdal_translate", "-q", "-of", "PNG", *cache, *window, *system, *options, source]
     done = subprocess.run([*command, str(target)], capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
     return Image.open(target).convert("RGB")
