@@ -34,8 +34,11 @@ async def backend(pool: ReadingPool) -> int:
 
 
 async def backends(pool: ReadingPool) -> int:
-    """How many connections the pool has."""
-    wanted = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'onemap'"
+    """How many connections the pool has: other tests have theirs, to other databases."""
+    wanted = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE application_name = 'onemap' AND datname = current_database()"
+    )
     return int((await pool.fetch_text(wanted, []))[0][0])
 
 
