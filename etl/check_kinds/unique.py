@@ -55,21 +55,32 @@ class _Check(SurveyCheckBase):
 
     def findings(self, view: SurveyView) -> Iterable[Finding]:
         names, key = self.names, view.layer.key
-        fresh = self._fresh(view)
-        if fresh is None:
-            return
+        if self._alone:
+            # Equal values have equal hashes: only then is the database asked.
+            hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0)
+            if not (hashes[1:] == hashes[:-1]).any():
+                return
         state = view.state(view.layer.name, tuple(dict.fromkeys((*names, *key))))
         columns = [state.c[name] for name in names]
-        repeated = (
-            select(*columns)
-            .join(fresh, and_(*(fresh.c[name] == state.c[name] for name in names)))
-            .group_by(*columns)
-            .having(and_(func.count() > 1, func.count(state.c.source_row) > 0))
-            .subquery("repeated")
-        )
+        # Counted beside the rows and not joined with their counts: where all values are repeated,
+        # and the planner believes in few, a join would compare each with each.
+        alike = select(
+            state.c.source_row,
+            *columns,
+            func.concat_ws(", ", *(state.c[name] for name in key)).label("holder"),
+            func.count().over(partition_by=columns).label("alike"),
+            func.count(state.c.source_row).over(partition_by=columns).label("surveyed"),
+        ).where(*(column.is_not(None) for column in columns))
+        if not self._alone:
+            fresh = self._fresh(view)
+            if fresh is None:
+                return
+            same = and_(*(fresh.c[name] == state.c[name] for name in names))
+            alike = alike.join(fresh, same)
+        counted = alike.subquery("counted")
         statement = select(
-            state.c.source_row, *columns, func.concat_ws(", ", *(state.c[name] for name in key))
-        ).join(repeated, and_(*(repeated.c[name] == state.c[name] for name in names)))
+            counted.c.source_row, *(counted.c[name] for name in names), counted.c.holder
+        ).where(counted.c.alike > 1, counted.c.surveyed > 0)
         groups: dict[tuple[object, ...], list[tuple[int | None, str]]] = {}
         for row in view.fetch(statement):
             groups.setdefault(tuple(row[1:-1]), []).append((row[0], row[-1]))
@@ -81,21 +92,14 @@ class _Check(SurveyCheckBase):
 
         Only what the survey has can be new; the rest of a large layer need not be sorted.
         """
-        stage = view.stage
+        stage, held = view.stage, view.held_by_key()
+        before = and_(*(stage.c[name] == held.c[name] for name in view.layer.key))
+        other = or_(*(stage.c[name].is_distinct_from(held.c[name]) for name in self.names))
         values = select(*(stage.c[name] for name in self.names))
-        if self._alone:
-            # Equal values have equal hashes: only then is the database asked.
-            hashes = np.sort(np.concatenate(self._hashes)) if self._hashes else np.empty(0)
-            if not (hashes[1:] == hashes[:-1]).any():
-                return None
-        else:
-            held = view.held_by_key()
-            before = and_(*(stage.c[name] == held.c[name] for name in view.layer.key))
-            other = or_(*(stage.c[name].is_distinct_from(held.c[name]) for name in self.names))
-            values = values.select_from(stage.outerjoin(held, before)).where(other)
-            # Counted, not looked for: a limit would make the planner walk the whole layer.
-            if not view.fetch(select(func.count()).select_from(values.subquery()))[0][0]:
-                return None
+        values = values.select_from(stage.outerjoin(held, before)).where(other)
+        # Counted, not looked for: a limit would make the planner walk the whole layer.
+        if not view.fetch(select(func.count()).select_from(values.subquery()))[0][0]:
+            return None
         return values.distinct().subquery("fresh")
 
     def _told(

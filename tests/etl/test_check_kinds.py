@@ -387,6 +387,19 @@ def test_a_warning_is_counted_and_its_rows_are_taken(town: Town, tmp_path: Path)
         town.load(case.layer.name, frame(case), "2022-05-01", mapping=mapping)
 
 
+def test_what_all_rows_share_is_told_of_each(town: Town, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.rule == "unique")
+    many = 2_000
+    shapes = [shapely.Point(114, 29)] * many
+    rows = geopandas.GeoDataFrame(
+        {"bsm": [f"Q{number}" for number in range(many)], "no": "7"}, geometry=shapes, crs=4490
+    )
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(f"layer: {case.layer.name}\nsource: test\nchecks: {{unique: warning}}\n")
+    report = town.load(case.layer.name, rows, "2022-05-01", mapping=mapping)
+    assert (report.good, report.rules["unique"].rows) == (many, many)
+
+
 def test_the_registry_finds_these_kinds() -> None:
     assert list(check_kinds()) == [
         "acyclic",

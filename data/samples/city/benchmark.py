@@ -83,6 +83,11 @@ def _legal_area(shapes: Any) -> Floats:
     return np.asarray(np.round(planar / (1 + away**2 / 2) ** 2, 2))
 
 
+def _villages(number: Ints) -> list[str]:
+    """Return a village for each million of parcels: numbers of six digits are unique in one."""
+    return [f"421202001{201 + n // 1_000_000}0000000" for n in number.tolist()]
+
+
 def _parcels(lattice: Lattice) -> Iterator[dict[str, Any]]:
     kinds = classes(lattice)[0]
     buildable = np.isin(CODES, [*_BUILDABLE, "0810"])
@@ -98,7 +103,7 @@ def _parcels(lattice: Lattice) -> Iterator[dict[str, Any]]:
             "tbbh": [f"{n % 1_000_000:06d}" for n in number.tolist()], "dlbm": code.tolist(),
             "qsxz": np.where(buildable[index], "20", "30").tolist(),
             "qsdwdm": ["4212020012010000000"] * len(number), "qsdwmc": ["温泉街道"] * len(number),
-            "zldwdm": ["4212020012010000000"] * len(number), "zldwmc": ["温泉街道"] * len(number),
+            "zldwdm": _villages(number), "zldwmc": ["温泉街道"] * len(number),
             "tbmj": area, "kcmj": np.zeros(len(number)), "tbdlmj": area,
             "sjnf": np.full(len(number), 2019), "geometry": shapes,
         }  # fmt: skip
