@@ -1,8 +1,8 @@
 """A bounded pool of asyncpg connections whose failures are said in domain words."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -65,6 +65,17 @@ def _told(error: asyncpg.PostgresError) -> Exception:
     if isinstance(error, asyncpg.DataError):
         return InvalidValue(_BEYOND)
     return InvalidValue(_NO_FIGURE) if "GEOS" in str(error) else error
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Say in our own words what a statement of ours may meet."""
+    try:
+        yield
+    except _UNFIT as error:
+        raise SchemaConflict(_RUN_MIGRATE) from error
+    except _UNCOMPUTABLE as error:
+        raise _told(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +202,8 @@ class ReadingPool:
         # The database keeps the usual limit itself; one that went silent does not.
         patience = usual + _GRACE_S if limit_s is None or limit_s >= usual else limit_s
         try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=patience)
+            with _understood():
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *values, timeout=patience)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             self._timed_out += 1
             raise QueryTimeout(
@@ -201,10 +213,6 @@ class ReadingPool:
         except asyncio.CancelledError:
             self._cancelled += 1
             raise
-        except _UNFIT as error:
-            raise SchemaConflict(_RUN_MIGRATE) from error
-        except _UNCOMPUTABLE as error:
-            raise _told(error) from error
         return rows
 
     @asynccontextmanager
@@ -305,11 +313,12 @@ class ReadingPool:
         limit_s = self._settings.export_timeout_s
         async with self._exports.turn(COMMON), self.connection(EXPORTS) as connection:
             try:
-                async with connection.transaction(readonly=True):
-                    await connection.plan_once(False)
-                    limit_sql, limit_values = compile_for_asyncpg(local_time_limit(limit_s))
-                    await connection.execute(limit_sql, *limit_values)
-                    yield connection
+                with _understood():
+                    async with connection.transaction(readonly=True):
+                        await connection.plan_once(False)
+                        limit_sql, limit_values = compile_for_asyncpg(local_time_limit(limit_s))
+                        await connection.execute(limit_sql, *limit_values)
+                        yield connection
             except (asyncpg.QueryCanceledError, TimeoutError) as error:
                 self._timed_out += 1
                 raise QueryTimeout(
@@ -318,10 +327,6 @@ class ReadingPool:
             except (asyncio.CancelledError, GeneratorExit):
                 self._cancelled += 1
                 raise
-            except _UNFIT as error:
-                raise SchemaConflict(_RUN_MIGRATE) from error
-            except _UNCOMPUTABLE as error:
-                raise _told(error) from error
 
     @asynccontextmanager
     async def connection(self, share: str = COMMON) -> AsyncIterator[asyncpg.Connection]:
